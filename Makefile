@@ -1,0 +1,58 @@
+# make run   sets everything up and compresses the built-in demo prior
+# make test  sets everything up and runs the whole test suite
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+RANKS  ?= 2
+STAMP  := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup run test test-fast lint format check bench docs clean
+
+help:
+	@sed -n '1,2s/^# //p' Makefile; echo "others: setup lint format docs bench check clean"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; 'make PYTHON=/path/to/python3.11 ...' names another one"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[mpi,dev]'
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/pip install --quiet --editable '.[mpi,dev,docs]'
+	@touch $@
+
+run: setup
+	@mkdir -p run
+	cd run && ../$(BIN)/mpirun -n $(RANKS) ../$(BIN)/compress-mpi ../runcards/demo.yml
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-fast: setup
+	$(BIN)/python -m pytest -m "not slow and not mpi"
+
+lint: setup
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix src tests benchmarks docs
+	$(BIN)/ruff format src tests benchmarks docs
+
+docs: $(DOCS_STAMP)
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+check: lint docs test
+
+bench: setup
+	@mkdir -p bench
+	$(BIN)/python benchmarks/run.py --output bench/results.json
+
+clean:
+	rm -rf $(VENV) run bench docs/_build docs/generated build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,232 @@
+"""The command line.
+
+``compress-mpi RUNCARD`` runs a runcard, under ``mpirun`` or alone. The other
+commands are small, serial, and never start MPI, except ``doctor``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from compress_mpi import __version__
+from compress_mpi.errors import EXIT_CODES, CompressError, RuncardError
+from compress_mpi.parallel.launcher import is_first_process, prepare_environment
+
+__all__ = ["cli", "main"]
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+
+
+class _RuncardFirst(click.Group):
+    """A group whose default command is ``run``: a first word that is no command is a runcard."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {"-h", "--help", "--version"}
+        if args and args[0] not in self.commands and args[0] not in own:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+_pdf_path = click.option(
+    "--pdf-path",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Look for LHAPDF sets here first; may be repeated.",
+)
+
+
+@click.group(cls=_RuncardFirst, context_settings=_CONTEXT, epilog=_EPILOG, no_args_is_help=True)
+@click.version_option(__version__, prog_name="compress-mpi")
+def cli() -> None:
+    """Select the Monte Carlo replicas that best reproduce a large LHAPDF set.
+
+    \b
+    compress-mpi runcard.yml                  one process, all its cores
+    mpirun -n 128 compress-mpi runcard.yml    the same answer, sooner
+    """
+
+
+@cli.command(context_settings=_CONTEXT, epilog=_EPILOG)
+@click.argument("runcard", type=click.Path(path_type=Path))
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of the runcard; may be repeated.",
+)
+@click.option("--restart", is_flag=True, help="Start over although there is a result or a checkpoint.")
+@click.option(
+    "--threads", "-t", type=click.IntRange(min=1), help="Threads per rank; default: the cores there are."
+)
+@click.option(
+    "--backend", type=click.Choice(["auto", "lhapdf", "neopdf"]), help="Library that reads LHAPDF sets."
+)
+@_pdf_path
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@click.pass_context
+def run(ctx: click.Context, **options: Any) -> None:
+    """Run a runcard; 'run' itself may be left out.
+
+    An unfinished result of the same runcard is continued, also on another number
+    of ranks.
+
+    \b
+    Example:
+      mpirun -n 4 compress-mpi runcard.yml --set compressed=100 --set seed=7
+    """
+    ctx.obj["job"] = ("run", options)
+
+
+@cli.command(context_settings=_CONTEXT)
+@_pdf_path
+@click.pass_context
+def doctor(ctx: click.Context, folders: Sequence[Path]) -> None:
+    """Show what MPI, ranks, threads, HDF5, LHAPDF and paths this program sees.
+
+    \b
+    Example:
+      mpirun -n 4 compress-mpi doctor
+    """
+    ctx.obj["job"] = ("doctor", {"folders": folders})
+
+
+@cli.command(context_settings=_CONTEXT)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("path", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def inspect(file: Path, path: str | None, as_json: bool) -> None:
+    """Show what a result file holds: what ran, on what, how far, how well.
+
+    \b
+    Example:
+      compress-mpi inspect compress_demo_50.h5
+      compress-mpi inspect compress_demo_50.h5 /selection/index --json
+    """
+    from compress_mpi.workflows.inspect import inspect_file
+
+    click.echo(inspect_file(file, path, as_json))
+
+
+@cli.command("get-grid", context_settings=_CONTEXT)
+@click.option(
+    "-i",
+    "--input",
+    "file",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A result (.h5) or a compress_*_output.dat.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    default=Path(),
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder for the set; default: here.",
+)
+@_pdf_path
+def get_grid(file: Path, folder: Path, folders: Sequence[Path]) -> None:
+    """Write the compressed LHAPDF set of a result.
+
+    \b
+    Example:
+      compress-mpi get-grid -i NNPDF40/compress_NNPDF40_100_output.dat
+    """
+    from compress_mpi.workflows.get_grid import write_grid_of
+
+    click.echo(write_grid_of(file, folder, folders))
+
+
+@cli.command("demo-set", context_settings=_CONTEXT)
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--replicas", type=click.IntRange(min=2), default=1000, show_default=True)
+@click.option("--name", default="demo", show_default=True, help="Name of the set.")
+def demo_set(folder: Path, replicas: int, name: str) -> None:
+    """Write the built-in demo prior, a made-up LHAPDF set of Monte Carlo replicas.
+
+    \b
+    Example:
+      compress-mpi demo-set ./sets
+    """
+    from compress_mpi.io.demo import write_demo_set
+
+    click.echo(write_demo_set(folder, replicas, name))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the ``compress-mpi`` program; does not return."""
+    from compress_mpi.parallel.abort import run_guarded
+
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # kernels are compiled for this many threads at most, so it has to be known before numba is imported
+    prepare_environment(_threads(arguments))
+    sys.exit(run_guarded(lambda: _main(arguments)))
+
+
+def _threads(arguments: Sequence[str]) -> int | None:
+    for position, word in enumerate(arguments):
+        name, _, value = word.partition("=")
+        if name in ("--threads", "-t"):
+            value = value or (arguments[position + 1] if position + 1 < len(arguments) else "")
+            return int(value) if value.isdigit() and int(value) > 0 else None
+    return None
+
+
+def _main(arguments: Sequence[str]) -> int:
+    jobs: dict[str, Any] = {}
+    if not is_first_process():
+        # started n times by a launcher: one of them speaks
+        sys.stdout, silenced = open(os.devnull, "w"), sys.stdout  # noqa: SIM115
+    try:
+        cli.main(list(arguments), standalone_mode=False, obj=jobs)
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        return _usage(error)
+    except CompressError as error:
+        return _refused(error)
+    finally:
+        if not is_first_process():
+            sys.stdout.close()
+            sys.stdout = silenced
+    return _launch(*jobs["job"]) if "job" in jobs else 0
+
+
+def _usage(error: click.ClickException) -> int:
+    if is_first_process():
+        context = getattr(error, "ctx", None)
+        hint = f" (see '{context.command_path} --help')" if context is not None else ""
+        print(f"compress-mpi: error: {error.format_message()}{hint}", file=sys.stderr)
+    return RuncardError.exit_code
+
+
+def _refused(error: CompressError) -> int:
+    """Errors of the serial commands, which every process meets alike."""
+    if is_first_process():
+        print(f"compress-mpi: error: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _launch(command: str, options: dict[str, Any]) -> int:
+    from compress_mpi.parallel.team import world_team
+
+    team = world_team()
+    if command == "doctor":
+        from compress_mpi.workflows.doctor import examine
+
+        return examine(team, options["folders"])
+    from compress_mpi.workflows.compress import Options
+    from compress_mpi.workflows.compress import run as run_compress
+
+    return run_compress(Options(**options), team)

@@ -1,0 +1,69 @@
+"""Errors a user can meet, and the exit code of each.
+
+Every message says where, what was expected, what was found, and what to do
+next. ``EXIT_CODES`` is the table printed in the manual.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "EXIT_CODES",
+    "EXIT_REQUEUE",
+    "CompressError",
+    "LaunchError",
+    "OutputError",
+    "PDFSetError",
+    "RuncardError",
+    "StoreError",
+]
+
+EXIT_REQUEUE = 85
+"""The run stopped early, its checkpoint is good: start the same command again."""
+
+
+class CompressError(Exception):
+    """Anything this package refuses or cannot do, with a message for a person."""
+
+    exit_code = 1
+
+
+class RuncardError(CompressError, ValueError):
+    """A runcard, an override or a command-line argument that makes no sense."""
+
+    exit_code = 2
+
+
+class PDFSetError(CompressError, ValueError):
+    """A PDF set that is missing, damaged or unfit for what was asked."""
+
+    exit_code = 3
+
+
+class StoreError(CompressError, ValueError):
+    """A result file that is damaged, foreign, or belongs to another run."""
+
+    exit_code = 4
+
+
+class OutputError(CompressError, OSError):
+    """An output that cannot be written."""
+
+    exit_code = 5
+
+
+class LaunchError(CompressError, RuntimeError):
+    """Processes that were started in a way that cannot work."""
+
+    exit_code = 6
+
+
+EXIT_CODES: dict[int, str] = {
+    0: "finished",
+    1: "unexpected error (please report it)",
+    2: "runcard, override or command line refused",
+    3: "PDF set missing, damaged or unfit",
+    4: "result file damaged, foreign, or of another run",
+    5: "output cannot be written",
+    6: "launcher and MPI library do not match",
+    EXIT_REQUEUE: "stopped early with a good checkpoint; start the same command again",
+}

@@ -1,0 +1,1 @@
+"""Files: runcards, PDF sets, results."""

@@ -1,0 +1,175 @@
+"""The spellings of a runcard key, brought to one canonical form.
+
+Three forms are in use: the nested one of pyCompressor (``minimization: {seed}``),
+its published runcards (``minimizer`` at the top), and the flat one of its manual,
+where GAN settings stand at the top too. :class:`Card` takes any mixture, and
+overrides, and remembers for each setting how and where it was written, so that
+messages use the user's own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from compress_mpi.io.values import nearest, show
+
+__all__ = ["ALIASES", "CANONICAL", "GAN_KEYS", "Card", "Setting"]
+
+CANONICAL: dict[str, tuple[str, ...]] = {
+    "task": ("task",),
+    "pdfsetting.pdf": ("pdf",),
+    "pdfsetting.existing_enhanced": ("existing_enhanced",),
+    "compressed": ("compressed",),
+    "minimization.minimizer": ("minimizer",),
+    "minimization.max_iteration": ("max_iteration",),
+    "minimization.seed": ("seed",),
+    "est_dic.corr_estimators": ("estimators", "corr_estimators"),
+    "est_dic.stat_estimators": ("estimators", "stat_estimators"),
+    "est_dic.moment_estimators": ("estimators", "moment_estimators"),
+    "gans.enhance": ("gans", "enhance"),
+    "gans.runcard": ("gans", "runcard"),
+    "gans.total_replicas": ("gans", "total_replicas"),
+    "q0": ("q0",),
+    "nf": ("nf",),
+    "xgrid": ("xgrid",),
+    "definition": ("definition",),
+    "trials": ("trials",),
+    "islands": ("islands",),
+    "time_limit": ("time_limit",),
+    "checkpoint_interval": ("checkpoint_interval",),
+    "output": ("output",),
+    "backend": ("backend",),
+}
+"""Canonical key -> path of its field in ``CompressConfig``, in canonical order."""
+
+ALIASES: dict[str, str] = {
+    "pdf": "pdfsetting.pdf",
+    "existing_enhanced": "pdfsetting.existing_enhanced",
+    "minimizer": "minimization.minimizer",
+    "max_iteration": "minimization.max_iteration",
+    "seed": "minimization.seed",
+    "enhance": "gans.enhance",
+    "nbgen": "gans.total_replicas",
+}
+"""Top-level spelling -> canonical key."""
+
+GAN_KEYS: tuple[str, ...] = (
+    *("q", "x_grid", "architecture", "g_nodes", "d_nodes", "g_act", "d_act", "d_opt", "gan_opt"),
+    *("epochs", "batch_size", "nd_steps", "ng_steps"),
+)
+"""GAN settings of pyCompressor's manual, accepted at the top level, without effect here."""
+
+_SECTIONS: dict[str, list[str]] = {}
+for _key in CANONICAL:
+    if "." in _key:
+        _SECTIONS.setdefault(_key.split(".")[0], []).append(_key.split(".")[1])
+
+_TOP_LEVEL = [*(key for key in CANONICAL if "." not in key), *_SECTIONS, *ALIASES, *GAN_KEYS]
+
+
+class Setting(NamedTuple):
+    """One value as it was written."""
+
+    written: str
+    """Key in the spelling of the user."""
+    value: Any
+    origin: str
+    """File or option it comes from."""
+
+
+@dataclass
+class Card:
+    """Settings of one runcard, gathered from its file and from overrides."""
+
+    settings: dict[str, list[Setting]] = field(default_factory=dict)
+    """Canonical key -> every place that gives it."""
+    sections: dict[str, Setting] = field(default_factory=dict)
+    """Sections that are present, even empty ones."""
+    ignored: list[str] = field(default_factory=list)
+    """GAN settings found at the top level."""
+    problems: list[str] = field(default_factory=list)
+    """Lines for the error message."""
+
+    def read(self, content: Mapping[Any, Any], origin: str) -> None:
+        """Take all keys of a file, noting unknown ones as problems."""
+        for key, value in content.items():
+            self._take(str(key), value, origin)
+
+    def override(self, dotted: str, value: Any, origin: str) -> None:
+        """Set one key, or a whole section, in place of whatever the file says in any spelling."""
+        for inner in _SECTIONS.get(dotted, ()):
+            self.settings.pop(f"{dotted}.{inner}", None)
+        self.settings.pop(ALIASES.get(dotted, dotted), None)
+        section, _, name = dotted.partition(".")
+        if name and section in _SECTIONS:
+            self._take(section, {name: value}, origin)
+        else:
+            self._take(dotted, value, origin)
+
+    def fields(self) -> dict[str, Any]:
+        """Keyword arguments for ``CompressConfig``; notes settings given twice with different values."""
+        fields: dict[str, Any] = {"estimators": {}} if "est_dic" in self.sections else {}
+        for key, given in self.settings.items():
+            self._note_conflict(given)
+            path = CANONICAL[key]
+            place = fields if len(path) == 1 else fields.setdefault(path[0], {})
+            place[path[-1]] = given[0].value
+        return fields
+
+    def written(self, path: tuple[Any, ...], origin: str) -> Setting:
+        """The setting behind a field of ``CompressConfig``, in the spelling of the user.
+
+        ``origin`` is used for what nobody wrote, such as a missing key.
+        """
+        for key, field_path in CANONICAL.items():
+            if path[: len(field_path)] == field_path:
+                short = next((alias for alias, target in ALIASES.items() if target == key), key)
+                return self.settings.get(key, [Setting(short, None, origin)])[0]
+        section = "est_dic" if path[:1] == ("estimators",) else ".".join(map(str, path))
+        return self.sections.get(section, Setting(section, None, origin))
+
+    def _take(self, key: str, value: Any, origin: str) -> None:
+        if key in _SECTIONS:
+            self._take_section(key, value, origin)
+        elif key in GAN_KEYS:
+            self.ignored.append(key)
+        elif key in ALIASES or key in CANONICAL:
+            setting = Setting(key, value, origin)
+            self.settings.setdefault(ALIASES.get(key, key), []).append(setting)
+        else:
+            self._unknown(key, key, _TOP_LEVEL, "", origin)
+
+    def _take_section(self, section: str, value: Any, origin: str) -> None:
+        known = _SECTIONS[section]
+        if not isinstance(value, Mapping | None):
+            self._note(origin, section, f"expected a mapping with {', '.join(known)}, got {show(value)}")
+            return
+        self.sections[section] = Setting(section, value, origin)
+        for name, inner in (value or {}).items():
+            key = f"{section}.{name}"
+            if name in known:
+                self.settings.setdefault(key, []).append(Setting(key, inner, origin))
+            else:
+                self._unknown(key, str(name), known, section, origin)
+
+    def _unknown(self, key: str, name: str, known: list[str], section: str, origin: str) -> None:
+        elsewhere = {canonical.split(".")[-1]: canonical for canonical in CANONICAL}
+        close = elsewhere.get(name.rpartition(".")[2]) or nearest(name, known)
+        if close is None:
+            where = f" in {section}" if section else ""
+            hint = f"known{where}: {', '.join(key for key in known if key not in GAN_KEYS)}"
+        else:
+            hint = f"did you mean '{close}'?"
+        self._note(origin, key, f"unknown key; {hint}")
+
+    def _note_conflict(self, given: list[Setting]) -> None:
+        first = given[0]
+        for other in given[1:]:
+            if (type(other.value), other.value) != (type(first.value), first.value):
+                values = f"{show(first.value)} here and {show(other.value)} as {other.written}"
+                self._note(first.origin, first.written, f"given twice, {values}; keep one")
+
+    def _note(self, origin: str, key: str, problem: str) -> None:
+        self.problems.append(f"{origin}: {key if key.isprintable() else ascii(key)}: {problem}")

@@ -1,0 +1,1 @@
+"""The numerics, one folder per subject: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""Selection of the replicas that reproduce a prior: estimators, error function, minimisers."""

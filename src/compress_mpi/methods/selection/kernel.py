@@ -1,0 +1,547 @@
+r"""The error function, compiled and incremental.
+
+A subset is a ``State``: power sums, second moments and sorted values. Replacing
+k of its members costs work proportional to k replicas, whatever the size N of the
+subset: sums change by the replicas that come and go, and a Kolmogorov-Smirnov
+count is found by walking from the old edge to the new one through sorted values
+(edges move by about s/N, so a walk passes about one value).
+
+Everything is in units of the prior: values are :math:`z = (f - m)/s` with mean
+and standard deviation of the prior at the same point, and only points with a
+spread are kept. The readable twin of every formula is in ``estimators`` and
+``error_function``; tests hold the two together.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from compress_mpi.methods.selection import estimators as est
+from compress_mpi.methods.selection.error_function import Reference
+from compress_mpi.types import FloatArray, IntArray
+
+__all__ = [
+    "EDGE_TOLERANCE",
+    "Problem",
+    "State",
+    "build_problem",
+    "commit",
+    "correlation_columns",
+    "empty_state",
+    "load",
+    "propose",
+    "standardise",
+    "subset_distances",
+    "weighted",
+]
+
+EDGE_TOLERANCE = 1e-12
+"""Values this close above an edge (in standard deviations of the prior) count as equal to it."""
+
+_NO_SPREAD = 1e-6
+"""A subset spread below this, in units of the prior's, is rounding: all members are equal at the point."""
+
+_RESYNCHRONISE = 64
+"""Swaps after which sums are formed anew. A replica 20 s away leaves 1e-8 in the sum of sixth powers."""
+
+_EDGES = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+_KS = est.ESTIMATORS.index(est.KOLMOGOROV_SMIRNOV)
+_CORR = est.ESTIMATORS.index(est.CORRELATION)
+
+
+class Problem(NamedTuple):
+    """Constants of one compression, shared by all its states.
+
+    Attributes
+    ----------
+    z : float64 (pool, point)
+        Standardised values of every selectable replica.
+    zc : float64 (pool, correlation point)
+        The columns of z at the correlation points, side by side.
+    columns : int64 (correlation point,)
+        Which columns of z they are.
+    mean_scale : float64 (point,)
+        s/m of the prior, 0 where m = 0.
+    moment, moment_inverse : float64 (6, point)
+        Standardised moments of the prior and 1/moment (0 where that moment is 0 or not asked for).
+    region, region_inverse : float64 (6, point)
+        Region fractions of the prior and their inverses (0 likewise).
+    inverse : float64 (correlation point, correlation point)
+        Lower triangle of P^-1 with the off-diagonal doubled, divided by tr(P P^-1).
+    order : int
+        Highest power that is needed, 2 to 6.
+    """
+
+    z: FloatArray
+    zc: FloatArray
+    columns: IntArray
+    mean_scale: FloatArray
+    moment: FloatArray
+    moment_inverse: FloatArray
+    region: FloatArray
+    region_inverse: FloatArray
+    inverse: FloatArray
+    order: int
+
+
+class State(NamedTuple):
+    """One subset.
+
+    Attributes
+    ----------
+    members : int64 (n_rep,)
+        Rows of the pool; a slot is a position in this array.
+    sums : float64 (order, point)
+        Sums of z, z^2, ...
+    products : float64 (correlation point, correlation point)
+        Lower triangle of the sums of products.
+    ordered : float64 (point, n_rep)
+        Values, sorted at each point.
+    below : int64 (point, 5)
+        Number of members at or below each edge.
+    swaps : int64 (1,)
+        Swaps since the sums were formed from scratch.
+    work : float64 (order + 8, point)
+        Scratch.
+    """
+
+    members: IntArray
+    sums: FloatArray
+    products: FloatArray
+    ordered: FloatArray
+    below: IntArray
+    swaps: IntArray
+    work: FloatArray
+
+
+def standardise(replicas: FloatArray, reference: Reference) -> FloatArray:
+    """Values in units of the prior at the points where it has a spread.
+
+    Parameters
+    ----------
+    replicas : float64 (replica, flavour, x)
+
+    Returns
+    -------
+    float64 (replica, point)
+        (f - m)/s with mean and standard deviation of the prior.
+    """
+    keep = ~reference.constant
+    return (replicas[:, keep] - reference.values["mean"][keep]) / reference.values["stdev"][keep]
+
+
+def correlation_columns(reference: Reference) -> IntArray:
+    """Columns of the standardised values that are correlation points, int64 ``(correlation point,)``."""
+    if est.CORRELATION not in reference.names:
+        return np.zeros(0, dtype=np.int64)
+    column = np.full(reference.constant.shape, -1, dtype=np.int64)
+    column[~reference.constant] = np.arange(int((~reference.constant).sum()))
+    return column[reference.points[:, 0], reference.points[:, 1]]
+
+
+def build_problem(z: FloatArray, zc: FloatArray, reference: Reference) -> Problem:
+    """Bring a pool of replicas and a prior into the form that the kernel works on.
+
+    Parameters
+    ----------
+    z : float64 (pool, point)
+        The selectable replicas, as ``standardise`` gives them; may be shared and read-only.
+    zc : float64 (pool, correlation point)
+        ``z[:, correlation_columns(reference)]``.
+    reference : Reference
+        Estimators of the prior.
+    """
+    keep = ~reference.constant
+    m, s = reference.values["mean"][keep], reference.values["stdev"][keep]
+    orders = {name: order for name, order in est.MOMENT_ORDER.items() if name in reference.names}
+    moment, wanted = np.zeros((6, len(m))), np.zeros((6, 1))
+    for name, order in orders.items():
+        wanted[order - 1] = 1.0
+        moment[order - 1] = reference.values[name][keep]
+    moment[1] /= s
+    regions = _regions(reference, keep)
+    return Problem(
+        z=_read_only(z),
+        zc=_read_only(zc),
+        columns=correlation_columns(reference),
+        mean_scale=_inverse(m) * s * wanted[0],
+        moment=moment,
+        moment_inverse=_inverse(moment) * wanted,
+        region=regions,
+        region_inverse=_inverse(regions),
+        inverse=_trace_weights(reference),
+        order=max([2, *orders.values()]),
+    )
+
+
+def _read_only(values: FloatArray) -> FloatArray:
+    # one kernel then serves shared and private arrays
+    view = np.ascontiguousarray(values)[:]
+    view.flags.writeable = False
+    return view
+
+
+def _inverse(values: FloatArray) -> FloatArray:
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values != 0)
+
+
+def _regions(reference: Reference, keep: np.ndarray) -> FloatArray:
+    if est.KOLMOGOROV_SMIRNOV not in reference.names:
+        return np.zeros((0, int(keep.sum())))
+    return np.ascontiguousarray(reference.values[est.KOLMOGOROV_SMIRNOV][keep].T)
+
+
+def _trace_weights(reference: Reference) -> FloatArray:
+    if est.CORRELATION not in reference.names:
+        return np.zeros((0, 0))
+    inverse = reference.inverse
+    lower = np.tril(inverse, -1) + np.triu(inverse, 1).T + np.diag(np.diag(inverse))
+    return np.ascontiguousarray(lower / max(len(inverse), 1))
+
+
+def empty_state(problem: Problem, n_select: int) -> State:
+    """Memory for a subset of ``n_select`` replicas; fill it with ``load``."""
+    n_point, n_corr = problem.z.shape[1], problem.zc.shape[1]
+    return State(
+        members=np.zeros(n_select, dtype=np.int64),
+        sums=np.zeros((problem.order, n_point)),
+        products=np.zeros((n_corr, n_corr)),
+        ordered=np.zeros((n_point, n_select)),
+        below=np.zeros((n_point, 5), dtype=np.int64),
+        swaps=np.zeros(1, dtype=np.int64),
+        work=np.zeros((problem.order + 8, n_point)),
+    )
+
+
+@njit(cache=True, nogil=True)
+def _add(problem: Problem, row: int, sign: float, sums: FloatArray) -> None:
+    z = problem.z[row]
+    for p in range(z.shape[0]):
+        power = sign * z[p]
+        for k in range(sums.shape[0]):
+            sums[k, p] += power
+            power *= z[p]
+
+
+@njit(cache=True, nogil=True)
+def _add4(z: FloatArray, sign: float, sums: FloatArray) -> None:
+    # the same as _add for four powers, unrolled so that it is vectorised over points
+    s1, s2, s3, s4 = sums[0], sums[1], sums[2], sums[3]
+    for p in range(z.shape[0]):
+        v = z[p]
+        v2 = v * v
+        s1[p] += sign * v
+        s2[p] += sign * v2
+        s3[p] += sign * (v2 * v)
+        s4[p] += sign * (v2 * v2)
+
+
+@njit(cache=True, nogil=True)
+def _add_row(problem: Problem, row: int, sign: float, sums: FloatArray) -> None:
+    if sums.shape[0] == 4:
+        _add4(problem.z[row], sign, sums)
+    else:
+        _add(problem, row, sign, sums)
+
+
+@njit(cache=True, nogil=True)
+def _add_products(zc: FloatArray, sign: float, products: FloatArray) -> None:
+    for a in range(zc.shape[0]):
+        va = sign * zc[a]
+        row = products[a]
+        for b in range(a + 1):
+            row[b] += va * zc[b]
+
+
+@njit(cache=True, nogil=True)
+def _synchronise(problem: Problem, state: State) -> None:
+    state.sums[:] = 0.0
+    state.products[:] = 0.0
+    for row in state.members:
+        _add_row(problem, row, 1.0, state.sums)
+        _add_products(problem.zc[row], 1.0, state.products)
+    state.swaps[0] = 0
+
+
+@njit(cache=True, nogil=True)
+def _mean_and_spread(sums: FloatArray, n: int, mean: FloatArray, spread: FloatArray) -> None:
+    s1, s2 = sums[0], sums[1]
+    for p in range(mean.shape[0]):
+        m = s1[p] / n
+        mean[p] = m
+        s = np.sqrt(max(s2[p] - n * m * m, 0.0) / (n - 1))
+        spread[p] = s if s > _NO_SPREAD else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _sum_of_squares(values: FloatArray) -> float:
+    a0 = a1 = a2 = a3 = 0.0
+    n = values.shape[0]
+    for i in range(0, n - 3, 4):
+        a0 += values[i] * values[i]
+        a1 += values[i + 1] * values[i + 1]
+        a2 += values[i + 2] * values[i + 2]
+        a3 += values[i + 3] * values[i + 3]
+    for i in range(n - n % 4, n):
+        a0 += values[i] * values[i]
+    return (a0 + a1) + (a2 + a3)
+
+
+@njit(cache=True, nogil=True)
+def _moment_distances(
+    problem: Problem,
+    sums: FloatArray,
+    n: int,
+    mean: FloatArray,
+    spread: FloatArray,
+    work: FloatArray,
+    out: FloatArray,
+) -> None:
+    g, gi, scale = problem.moment, problem.moment_inverse, problem.mean_scale
+    d0, d1, d2, d3, d4, d5 = work[0], work[1], work[2], work[3], work[4], work[5]
+    inverse = work[6]
+    for p in range(mean.shape[0]):
+        d0[p] = mean[p] * scale[p]
+        d1[p] = (spread[p] - g[1, p]) * gi[1, p]
+        inverse[p] = 1.0 / spread[p] if spread[p] > 0.0 else 0.0
+    out[0] = _sum_of_squares(d0)
+    out[1] = _sum_of_squares(d1)
+    if problem.order > 2:
+        for p in range(mean.shape[0]):
+            m, i = mean[p], inverse[p]
+            c = sums[2, p] / n - m * (3.0 * sums[1, p] / n - 2.0 * m * m)
+            d2[p] = (c * (i * i * i) - g[2, p]) * gi[2, p]
+        out[2] = _sum_of_squares(d2)
+    if problem.order > 3:
+        for p in range(mean.shape[0]):
+            m, i2 = mean[p], inverse[p] * inverse[p]
+            c = sums[3, p] / n - m * (4.0 * sums[2, p] / n - m * (6.0 * sums[1, p] / n - 3.0 * m * m))
+            d3[p] = (c * (i2 * i2) - g[3, p]) * gi[3, p]
+        out[3] = _sum_of_squares(d3)
+    if problem.order > 4:
+        for p in range(mean.shape[0]):
+            m, i = mean[p], inverse[p]
+            c = 10.0 * sums[2, p] / n - m * (10.0 * sums[1, p] / n - 4.0 * m * m)
+            c = sums[4, p] / n - m * (5.0 * sums[3, p] / n - m * c)
+            d4[p] = (c * (i * i * i * i * i) - g[4, p]) * gi[4, p]
+        out[4] = _sum_of_squares(d4)
+    if problem.order > 5:
+        for p in range(mean.shape[0]):
+            m, i3 = mean[p], inverse[p] * inverse[p] * inverse[p]
+            c = 20.0 * sums[2, p] / n - m * (15.0 * sums[1, p] / n - 5.0 * m * m)
+            c = 15.0 * sums[3, p] / n - m * c
+            c = sums[5, p] / n - m * (6.0 * sums[4, p] / n - m * c)
+            d5[p] = (c * (i3 * i3) - g[5, p]) * gi[5, p]
+        out[5] = _sum_of_squares(d5)
+
+
+@njit(cache=True, nogil=True)
+def _region_term(problem: Problem, p: int, counts: IntArray, n: int) -> float:
+    total, previous = 0.0, 0
+    for e in range(6):
+        upper = counts[e] if e < 5 else n
+        d = ((upper - previous) / n - problem.region[e, p]) * problem.region_inverse[e, p]
+        total += d * d
+        previous = upper
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _trace_distance(
+    problem: Problem,
+    products: FloatArray,
+    added: IntArray,
+    removed: IntArray,
+    k: int,
+    n: int,
+    mean: FloatArray,
+    spread: FloatArray,
+) -> float:
+    zc, w, columns = problem.zc, problem.inverse, problem.columns
+    n_corr = columns.shape[0]
+    inverse, row_sum = np.empty(n_corr), np.zeros(n_corr)
+    for a in range(n_corr):
+        s = spread[columns[a]]
+        inverse[a] = 1.0 / s if s > 0.0 else 0.0
+    for a in range(n_corr):
+        ia, sum_a = inverse[a], n * mean[columns[a]]
+        wa, pa = w[a], products[a]
+        for b in range(a + 1):
+            row_sum[b] += wa[b] * ia * (pa[b] - sum_a * mean[columns[b]])
+        for j in range(k):
+            up, down = zc[added[j]], zc[removed[j]]
+            ua, da = up[a], down[a]
+            for b in range(a + 1):
+                row_sum[b] += wa[b] * ia * (ua * up[b] - da * down[b])
+    trace = 0.0
+    for b in range(n_corr):
+        trace += row_sum[b] * inverse[b]
+    return (trace / (n - 1) - 1.0) ** 2
+
+
+@njit(cache=True, nogil=True)
+def load(problem: Problem, state: State, members: IntArray) -> None:
+    """Fill a state from scratch with rows of the pool.
+
+    Parameters
+    ----------
+    members : int64 (n_rep,)
+        Distinct rows. Sums are formed in this order.
+    """
+    n = members.shape[0]
+    state.members[:] = members
+    _synchronise(problem, state)
+    mean, spread = state.work[state.sums.shape[0]], state.work[state.sums.shape[0] + 1]
+    _mean_and_spread(state.sums, n, mean, spread)
+    if problem.region.shape[0] == 0:
+        return
+    for p in range(mean.shape[0]):
+        values = state.ordered[p]
+        for i in range(n):
+            values[i] = problem.z[members[i], p]
+        values.sort()
+        for e in range(5):
+            edge = mean[p] + _EDGES[e] * spread[p] + EDGE_TOLERANCE
+            state.below[p, e] = np.searchsorted(values, edge, side="right")
+
+
+@njit(cache=True, nogil=True)
+def _walk(values: FloatArray, start: int, edge: float) -> int:
+    """Number of sorted values at or below ``edge``, looked for from ``start``."""
+    c, n = start, values.shape[0]
+    while c < n and values[c] <= edge:
+        c += 1
+    while c > 0 and values[c - 1] > edge:
+        c -= 1
+    return c
+
+
+@njit(cache=True, nogil=True)
+def propose(
+    problem: Problem, state: State, slots: IntArray, added: IntArray, k: int, out: FloatArray
+) -> None:
+    """Distances of a subset after ``k`` swaps, without changing it.
+
+    Parameters
+    ----------
+    slots : int64 (>= k,)
+        Distinct slots whose members leave.
+    added : int64 (>= k,)
+        Rows of the pool that come in; distinct, not members.
+    k : int
+        Number of swaps; 0 evaluates the subset as it is.
+    out : float64 (8,)
+        Distance of each estimator in the order of ``ESTIMATORS``; 0 for those not in the problem.
+    """
+    n, order = state.members.shape[0], state.sums.shape[0]
+    removed = np.empty(k, dtype=np.int64)
+    sums, mean, spread = state.work[:order], state.work[order], state.work[order + 1]
+    sums[:] = state.sums
+    for j in range(k):
+        removed[j] = state.members[slots[j]]
+        _add_row(problem, removed[j], -1.0, sums)
+        _add_row(problem, added[j], 1.0, sums)
+    _mean_and_spread(sums, n, mean, spread)
+    out[:] = 0.0
+    scratch = np.empty((7, mean.shape[0]))
+    _moment_distances(problem, sums, n, mean, spread, scratch, out)
+    if problem.region.shape[0]:
+        counts = np.empty(5, dtype=np.int64)
+        total = 0.0
+        for p in range(mean.shape[0]):
+            for e in range(5):
+                edge = mean[p] + _EDGES[e] * spread[p] + EDGE_TOLERANCE
+                c = _walk(state.ordered[p], state.below[p, e], edge)
+                for j in range(k):
+                    c += (problem.z[added[j], p] <= edge) - (problem.z[removed[j], p] <= edge)
+                counts[e] = c
+            total += _region_term(problem, p, counts, n)
+        out[_KS] = total
+    if problem.columns.shape[0]:
+        out[_CORR] = _trace_distance(problem, state.products, added, removed, k, n, mean, spread)
+
+
+@njit(cache=True, nogil=True)
+def _replace_sorted(values: FloatArray, old: float, new: float) -> None:
+    i = np.searchsorted(values, old)
+    n = values.shape[0]
+    while i + 1 < n and values[i + 1] < new:
+        values[i] = values[i + 1]
+        i += 1
+    while i > 0 and values[i - 1] > new:
+        values[i] = values[i - 1]
+        i -= 1
+    values[i] = new
+
+
+@njit(cache=True, nogil=True)
+def commit(problem: Problem, state: State, slots: IntArray, added: IntArray, k: int) -> None:
+    """Make ``k`` swaps; arguments as in ``propose``."""
+    n, order = state.members.shape[0], state.sums.shape[0]
+    for j in range(k):
+        row_out, row_in = state.members[slots[j]], added[j]
+        _add_row(problem, row_out, -1.0, state.sums)
+        _add_row(problem, row_in, 1.0, state.sums)
+        _add_products(problem.zc[row_out], -1.0, state.products)
+        _add_products(problem.zc[row_in], 1.0, state.products)
+        state.members[slots[j]] = row_in
+        if problem.region.shape[0]:
+            for p in range(state.ordered.shape[0]):
+                _replace_sorted(state.ordered[p], problem.z[row_out, p], problem.z[row_in, p])
+    state.swaps[0] += k
+    if state.swaps[0] >= _RESYNCHRONISE:
+        _synchronise(problem, state)
+    mean, spread = state.work[order], state.work[order + 1]
+    _mean_and_spread(state.sums, n, mean, spread)
+    if problem.region.shape[0]:
+        for p in range(mean.shape[0]):
+            for e in range(5):
+                edge = mean[p] + _EDGES[e] * spread[p] + EDGE_TOLERANCE
+                state.below[p, e] = _walk(state.ordered[p], state.below[p, e], edge)
+
+
+@njit(cache=True, nogil=True)
+def subset_distances(problem: Problem, members: IntArray, out: FloatArray) -> None:
+    """Distances of one subset evaluated from scratch, for subsets that have no neighbour.
+
+    Parameters
+    ----------
+    members : int64 (n_rep,)
+        Distinct rows of the pool.
+    out : float64 (8,)
+        As in ``propose``.
+    """
+    n, n_point, n_corr = members.shape[0], problem.z.shape[1], problem.zc.shape[1]
+    sums = np.zeros((problem.order, n_point))
+    products = np.zeros((n_corr, n_corr))
+    for row in members:
+        _add_row(problem, row, 1.0, sums)
+        _add_products(problem.zc[row], 1.0, products)
+    mean, spread = np.empty(n_point), np.empty(n_point)
+    _mean_and_spread(sums, n, mean, spread)
+    out[:] = 0.0
+    _moment_distances(problem, sums, n, mean, spread, np.empty((7, n_point)), out)
+    if problem.region.shape[0]:
+        below = np.zeros((5, n_point), dtype=np.int64)
+        for e in range(5):
+            edge = mean + _EDGES[e] * spread + EDGE_TOLERANCE
+            for row in members:
+                z, count = problem.z[row], below[e]
+                for p in range(n_point):
+                    count[p] += z[p] <= edge[p]
+        for p in range(n_point):
+            out[_KS] += _region_term(problem, p, below[:, p], n)
+    if n_corr:
+        out[_CORR] = _trace_distance(problem, products, members, members, 0, n, mean, spread)
+
+
+@njit(cache=True, nogil=True)
+def weighted(distances: FloatArray, weights: FloatArray) -> float:
+    """Total ERF from distances and ``1 / (n_estimator normalisation)``, both float64 (8,)."""
+    total = 0.0
+    for i in range(weights.shape[0]):
+        total += weights[i] * distances[i]
+    return total

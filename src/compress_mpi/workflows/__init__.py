@@ -1,0 +1,1 @@
+"""One file per runcard task: where configuration, communicator, files and numerics meet."""

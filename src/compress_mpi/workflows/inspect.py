@@ -1,0 +1,188 @@
+"""``inspect``: what a result file holds, for a person or for a script."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress_mpi.errors import StoreError
+from compress_mpi.io.schema import dataset_of
+from compress_mpi.io.store import Tree, estimator_names, read_tree
+
+__all__ = ["inspect_file", "summary"]
+
+
+def inspect_file(file: Path, path: str | None = None, as_json: bool = False) -> str:
+    """Describe a result file, or one thing in it.
+
+    Parameters
+    ----------
+    file : Path
+    path : str or None
+        A dataset or group; None describes the whole.
+    as_json : bool
+        JSON instead of text.
+
+    Raises
+    ------
+    StoreError
+        If the file or the path cannot be read; a wrong path is answered with those there are.
+    """
+    tree = read_tree(file)
+    if path is not None:
+        content = _content(tree, file, "/" + path.strip("/"))
+        return json.dumps(content, indent=2) if as_json else _plain(content)
+    facts = summary(tree)
+    return json.dumps(facts, indent=2) if as_json else _page(file, facts)
+
+
+def summary(tree: Tree) -> dict[str, Any]:
+    """Facts about a run that a person asks for first.
+
+    Returns
+    -------
+    dict
+        JSON-able. ``estimators`` maps each name to ``erf`` (of the selection, normalised),
+        ``random`` (the same of random subsets: median and 68 % interval), ``normalisation``
+        and its relative ``uncertainty``.
+    """
+    at, data = tree.attributes, tree.datasets
+    settings = json.loads(data["/settings"])
+    history = np.asarray(data["/history/erf"])
+    seconds = np.asarray(data["/history/seconds"])
+    names = estimator_names(tree)
+    norm = {name: float(at[f"/estimators/{name}", "normalisation"]) for name in names}
+    trials = {name: np.asarray(data[f"/estimators/{name}/random"]) / norm[name] for name in names}
+    dropped = data.get("/estimators/correlation/dropped", [])
+    return {
+        "task": str(at["/", "task"]),
+        "status": str(at["/", "status"]),
+        "created": str(at["/", "created"]),
+        "updated": str(at["/", "updated"]),
+        "versions": json.loads(at["/", "versions"]),
+        "prior": {
+            "name": str(at["/prior", "name"]),
+            "members": int(at["/prior", "members"]),
+            "sha256": str(at["/prior", "sha256"]),
+            "q0": float(data["/prior/q0"]),
+            "flavours": np.asarray(data["/prior/flavours"]).tolist(),
+            "x": [float(data["/prior/xgrid"][0]), float(data["/prior/xgrid"][-1]), len(data["/prior/xgrid"])],
+            "constant_points": int(at["/prior", "constant_points"]),
+            "dropped_correlation_points": len(dropped),
+        },
+        "search": {
+            **{key: settings["minimization"][key] for key in ("minimizer", "seed", "max_iteration")},
+            "definition": settings["definition"],
+            "iteration": len(history),
+            "seconds": float(seconds[-1]) if len(seconds) else 0.0,
+            "erf_by_iteration": {str(i + 1): float(history[i]) for i in _milestones(len(history))},
+        },
+        "selection": {
+            "n_rep": int(at["/selection", "n_rep"]),
+            "erf": float(at["/selection", "erf"]),
+            "random": _spread(np.mean(list(trials.values()), axis=0)),
+            "index": np.asarray(data["/selection/index"]).tolist(),
+        },
+        "estimators": {
+            name: {
+                "erf": float(at[f"/estimators/{name}", "erf"]) / norm[name],
+                "random": _spread(trials[name]),
+                "normalisation": norm[name],
+                "uncertainty": float(at[f"/estimators/{name}", "normalisation_spread"]) / norm[name],
+            }
+            for name in names
+        },
+        "launches": [
+            dict(zip(_LAUNCH, row, strict=True))
+            for row in zip(*(_listed(data[f"/launches/{key}"]) for key in _LAUNCH), strict=True)
+        ],
+        "compressed_set": at.get(("/", "compressed_set")),
+    }
+
+
+_LAUNCH = ("started", "host", "mpi", "ranks", "nodes", "threads", "first_iteration", "end")
+
+
+def _listed(values: Any) -> list[Any]:
+    return np.asarray(values, dtype=object if isinstance(values, list) else None).tolist()
+
+
+def _milestones(n: int) -> list[int]:
+    return sorted({round(n * part) - 1 for part in (0.01, 0.1, 0.25, 0.5, 1.0) if round(n * part) > 0})
+
+
+def _spread(values: np.ndarray) -> dict[str, float]:
+    low, median, high = np.quantile(values, [0.16, 0.5, 0.84])
+    return {"median": float(median), "low": float(low), "high": float(high)}
+
+
+def _content(tree: Tree, file: Path, path: str) -> Any:
+    if path in tree.datasets:
+        value = tree.datasets[path]
+        return value if isinstance(value, (str, list)) else np.asarray(value).tolist()
+    prefix = path.rstrip("/") + "/"
+    group = {
+        name: _described(name, value) for name, value in tree.datasets.items() if name.startswith(prefix)
+    }
+    attributes = {
+        f"{where}@{name}": value.item() if isinstance(value, np.generic) else value
+        for (where, name), value in tree.attributes.items()
+        if where == path or where.startswith(prefix)
+    }
+    if not group and not attributes:
+        raise StoreError(f"{file}: there is no {path}; there are:\n  " + "\n  ".join(sorted(tree.datasets)))
+    return {**attributes, **group}
+
+
+def _described(name: str, value: Any) -> str:
+    declared = dataset_of(name)
+    shape = "x".join(map(str, np.shape(value))) if not isinstance(value, str) else f"{len(value)} characters"
+    return f"{shape or 'scalar'}; {declared.description if declared else ''}"
+
+
+def _plain(content: Any) -> str:
+    if isinstance(content, dict):
+        return "\n".join(f"{key}: {value}" for key, value in content.items())
+    if isinstance(content, list):
+        return "\n".join(" ".join(map(str, row)) if isinstance(row, list) else str(row) for row in content)
+    return str(content)
+
+
+def _page(file: Path, facts: dict[str, Any]) -> str:
+    prior, search, selection = facts["prior"], facts["search"], facts["selection"]
+    lines = [
+        f"{file}: {facts['task']}, {facts['status']}",
+        f"prior       {prior['name']}, {prior['members']} replicas, q0 = {prior['q0']:g} GeV, flavours "
+        f"{prior['flavours']}, {prior['x'][2]} nodes x = {prior['x'][0]:.3g} ... {prior['x'][1]:.3g}",
+        f"            sha256 {prior['sha256'][:16]}..., {prior['constant_points']} constant points and "
+        f"{prior['dropped_correlation_points']} dependent correlation points left out",
+        f"search      {search['minimizer']}, seed {search['seed']}, definition '{search['definition']}', "
+        f"iteration {search['iteration']} of {search['max_iteration']}, {search['seconds']:.1f} s",
+        f"selection   {selection['n_rep']} replicas, ERF {selection['erf']:.6g} "
+        f"(random subsets {_interval(selection['random'])})",
+        "            convergence: "
+        + ", ".join(f"{i}: {e:.4g}" for i, e in search["erf_by_iteration"].items()),
+        "",
+        f"{'estimator':<20}{'ERF':>10}   {'random, 68 %':<28}{'normalisation':>14}",
+    ]
+    lines += [
+        f"{name:<20}{e['erf']:>10.4g}   {_interval(e['random']):<28}{e['normalisation']:>14.5g} "
+        f"+- {100 * e['uncertainty']:.1f} %"
+        for name, e in facts["estimators"].items()
+    ]
+    lines += ["", f"{'launch':<28}{'ranks':>6}{'nodes':>6}{'threads':>8}  from iteration   end"]
+    lines += [
+        f"{row['started']:<28}{row['ranks']:>6}{row['nodes']:>6}{row['threads']:>8}"
+        f"  {row['first_iteration']:>14}   {row['end']}"
+        for row in facts["launches"]
+    ]
+    if facts["compressed_set"]:
+        lines += ["", f"compressed set: {facts['compressed_set']}"]
+    return "\n".join([*lines, "", "index " + " ".join(map(str, selection["index"]))])
+
+
+def _interval(spread: dict[str, float]) -> str:
+    return f"{spread['median']:.3g} ({spread['low']:.3g} to {spread['high']:.3g})"

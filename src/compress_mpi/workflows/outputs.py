@@ -1,0 +1,136 @@
+"""Where a compression writes, and the files it leaves beside its result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from compress_mpi.errors import OutputError
+from compress_mpi.io.atomic import sweep
+from compress_mpi.types import FloatArray, IntArray
+
+__all__ = ["Outputs", "plan_outputs", "require_writable", "write_companions"]
+
+_HDF5_SUFFIXES = (".h5", ".hdf5")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files of one subset size.
+
+    Attributes
+    ----------
+    result : Path
+        The HDF5 file; everything else lies in its folder.
+    set_name : str
+        Name of the compressed LHAPDF set.
+    """
+
+    result: Path
+    pdf: str
+    n_rep: int
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the result file."""
+        return self.result.parent
+
+    @property
+    def set_name(self) -> str:
+        """Name of the compressed set, as the existing grid builder calls it."""
+        return f"{self.pdf}_compressed_{self.n_rep}"
+
+    @property
+    def compress_dat(self) -> Path:
+        """Selected replicas and ERF per iteration, in the existing tool's format."""
+        return self.folder / self.pdf / f"compress_{self.pdf}_{self.n_rep}_output.dat"
+
+    @property
+    def erf_random(self) -> Path:
+        """Bands of random subsets, in the existing tool's format."""
+        return self.folder / "erfs_output" / "erf_randomized.dat"
+
+    @property
+    def erf_reduced(self) -> Path:
+        """Distances of the selection, in the existing tool's format."""
+        return self.folder / "erfs_output" / "erf_reduced.dat"
+
+
+def plan_outputs(output: str | None, pdf: str, sizes: tuple[int, ...]) -> list[Outputs]:
+    """Name the files of every size.
+
+    Parameters
+    ----------
+    output : str or None
+        Ends in .h5 or .hdf5: the result file, with ``_N`` added to the stem where there are several sizes.
+        Anything else: the folder of results. None: the current folder.
+    pdf : str
+        Name of the prior.
+    sizes : tuple of int
+    """
+    target = Path(output) if output else Path()
+    plans = []
+    for n_rep in sizes:
+        if target.suffix not in _HDF5_SUFFIXES:
+            result = target / f"compress_{pdf}_{n_rep}.h5"
+        elif len(sizes) > 1:
+            result = target.with_name(f"{target.stem}_{n_rep}{target.suffix}")
+        else:
+            result = target
+        plans.append(Outputs(result, pdf, n_rep))
+    return plans
+
+
+def require_writable(outputs: Outputs) -> None:
+    """Make the folders and see that files can be made there, before any work.
+
+    Raises
+    ------
+    OutputError
+        Naming the path and what the system said.
+    """
+    if outputs.result.is_dir():
+        raise OutputError(f"output: {outputs.result}: is a folder; expected the name of a file")
+    for path in (outputs.result, outputs.compress_dat, outputs.erf_random):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            probe = path.parent / f".{path.name}.tmp.{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise OutputError(
+                f"output: {path.parent}: cannot write there: {error.strerror or error}; choose another 'output'"
+            ) from error
+    sweep(outputs.result)
+
+
+def write_companions(
+    outputs: Outputs,
+    index: IntArray,
+    history: FloatArray,
+    random: Mapping[str, FloatArray],
+    erf: Mapping[str, float],
+) -> None:
+    """Write the files that scripts of the existing tool read.
+
+    Parameters
+    ----------
+    index : int64 (n_rep,)
+        Selected replica numbers.
+    history : float64 (iteration,)
+        Total ERF.
+    random : mapping of float64 (trials,)
+        Unnormalised distances of random subsets, by estimator.
+    erf : mapping of float
+        Those of the selection.
+    """
+    from compress_mpi.io.pycompressor import merge_erf_line, random_bands, write_compress_dat
+
+    write_compress_dat(outputs.compress_dat, outputs.pdf, history, index)
+    bands = {name: random_bands(np.asarray(values)) for name, values in random.items()}
+    merge_erf_line(outputs.erf_random, outputs.n_rep, bands)
+    merge_erf_line(outputs.erf_reduced, outputs.n_rep, {name: float(value) for name, value in erf.items()})

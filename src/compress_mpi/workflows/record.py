@@ -1,0 +1,246 @@
+"""What a compression writes down: the result file as a record that grows."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from compress_mpi.errors import StoreError
+from compress_mpi.io.runcard import RuncardSource, differences
+from compress_mpi.io.schema import FORMAT, SCHEMA_VERSION
+from compress_mpi.io.store import Tree, read_tree, write_tree
+from compress_mpi.methods.selection.error_function import Reference
+from compress_mpi.types import FloatArray, IntArray
+from compress_mpi.workflows.prior import Prior
+
+__all__ = ["SEARCH_VERSION", "Launch", "Record", "resume", "start"]
+
+SEARCH_VERSION = 1
+"""Raised when the same seed gives another search: then old checkpoints cannot be continued."""
+
+_LIBRARIES = ("compress-mpi", "numpy", "numba", "h5py", "mpi4py", "cma", "neopdf-hep", "pydantic")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One start of the program on a result.
+
+    Attributes
+    ----------
+    host, mpi : str
+    ranks, nodes, threads : int
+    """
+
+    host: str
+    mpi: str
+    ranks: int
+    nodes: int
+    threads: int
+
+
+@dataclass
+class Record:
+    """Everything in the result file of one subset size; lives on rank 0.
+
+    Attributes
+    ----------
+    path : Path
+    tree : Tree
+        Content of the file as it will be written next.
+    names : tuple of str
+        Estimators in the ERF.
+    """
+
+    path: Path
+    tree: Tree
+    names: tuple[str, ...]
+    _seconds: list[FloatArray] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the search has ended."""
+        return bool(self.tree.attributes["/", "status"] == "complete")
+
+    @property
+    def random(self) -> FloatArray:
+        """Distances of random subsets, float64 (trials, n_estimator)."""
+        return np.stack([self.tree.datasets[f"/estimators/{name}/random"] for name in self.names], axis=1)
+
+    @property
+    def history(self) -> FloatArray:
+        """Total ERF after each iteration, float64 (iteration,)."""
+        return np.asarray(self.tree.datasets["/history/erf"])
+
+    @property
+    def seconds(self) -> float:
+        """Search time so far."""
+        known = self.tree.datasets["/history/seconds"]
+        return float(known[-1]) if len(known) else 0.0
+
+    @property
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """State of the search, empty before the first checkpoint."""
+        prefix = "/checkpoint/"
+        return {
+            name[len(prefix) :]: np.asarray(value)
+            for name, value in self.tree.datasets.items()
+            if name.startswith(prefix)
+        }
+
+    def launched(self, launch: Launch) -> None:
+        """Note that a launch takes over from here."""
+        row = {
+            "started": _now(),
+            **vars(launch),
+            "first_iteration": len(self.history) + 1,
+            "end": "running",
+        }
+        for name, value in row.items():
+            self.tree.datasets.setdefault(f"/launches/{name}", [])
+            self.tree.datasets[f"/launches/{name}"] = [*self.tree.datasets[f"/launches/{name}"], value]
+
+    def ended(self, how: str) -> None:
+        """Note how the present launch ends."""
+        ends = list(self.tree.datasets["/launches/end"])
+        self.tree.datasets["/launches/end"] = [*ends[:-1], how]
+
+    def progressed(self, history: FloatArray, seconds: FloatArray, state: Mapping[str, np.ndarray]) -> None:
+        """Take in the progress of the search.
+
+        Parameters
+        ----------
+        history, seconds : float64 (iteration,)
+            From the first iteration on.
+        state : mapping
+            Of the search.
+        """
+        self.tree.datasets["/history/iteration"] = np.arange(1, len(history) + 1)
+        self.tree.datasets["/history/erf"] = history
+        self.tree.datasets["/history/seconds"] = seconds
+        for name, value in state.items():
+            self.tree.datasets[f"/checkpoint/{name}"] = value
+        self.tree.attributes["/checkpoint", "iteration"] = len(history)
+
+    def selected(self, index: IntArray, distances: FloatArray, total: float) -> None:
+        """Take in the best subset.
+
+        Parameters
+        ----------
+        index : int64 (n_rep,)
+            Replica numbers.
+        distances : float64 (n_estimator,)
+        total : float
+            ERF.
+        """
+        self.tree.datasets["/selection/index"] = index
+        self.tree.attributes["/selection", "erf"] = total
+        for name, value in zip(self.names, distances, strict=True):
+            self.tree.attributes[f"/estimators/{name}", "erf"] = float(value)
+
+    def write(self) -> None:
+        """Replace the file on disk."""
+        self.tree.attributes["/", "updated"] = _now()
+        write_tree(self.path, self.tree)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _versions() -> str:
+    found = {"python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return json.dumps(found)
+
+
+def _settings(source: RuncardSource, n_rep: int) -> str:
+    return json.dumps({**source.effective, "compressed": n_rep})
+
+
+def start(
+    path: Path, source: RuncardSource, prior: Prior, reference: Reference, n_rep: int, random: FloatArray
+) -> Record:
+    """Begin a record, with the random trials and no history.
+
+    Parameters
+    ----------
+    random : float64 (trials, n_estimator)
+    """
+    plan = prior.plan
+    tree = Tree()
+    tree.datasets = {
+        "/runcard": source.text,
+        "/settings": _settings(source, n_rep),
+        "/prior/flavours": np.array(plan.flavours),
+        "/prior/xgrid": plan.xgrid,
+        "/prior/q0": plan.q0,
+        "/estimators/correlation/points": reference.points,
+        "/estimators/correlation/dropped": reference.dropped,
+        "/selection/index": np.zeros(n_rep, dtype=np.int64),
+        "/history/iteration": np.zeros(0, dtype=np.int64),
+        "/history/erf": np.zeros(0),
+        "/history/seconds": np.zeros(0),
+    }
+    if "correlation" not in reference.names:
+        del tree.datasets["/estimators/correlation/points"], tree.datasets["/estimators/correlation/dropped"]
+    for name, values in zip(reference.names, random.T, strict=True):
+        tree.datasets[f"/estimators/{name}/random"] = values
+    tree.attributes = {
+        ("/", "format"): FORMAT,
+        ("/", "schema_version"): SCHEMA_VERSION,
+        ("/", "search_version"): SEARCH_VERSION,
+        ("/", "task"): source.config.task,
+        ("/", "status"): "running",
+        ("/", "created"): _now(),
+        ("/", "versions"): _versions(),
+        ("/prior", "name"): plan.pdfset.name,
+        ("/prior", "members"): len(plan.members),
+        ("/prior", "first_member"): plan.members[0],
+        ("/prior", "sha256"): prior.sha256,
+        ("/prior", "constant_points"): int(reference.constant.sum()),
+        ("/selection", "n_rep"): n_rep,
+    }
+    return Record(path, tree, reference.names)
+
+
+def resume(path: Path, source: RuncardSource, prior: Prior, reference: Reference, n_rep: int) -> Record:
+    """Open the record of an earlier launch, if it is of the same run.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged or foreign, or runcard, prior or version differ; every difference is shown.
+    """
+    tree = read_tree(path)
+    task = tree.attributes["/", "task"]
+    if task != source.config.task:
+        raise StoreError(f"{path}: a result of task '{task}', expected '{source.config.task}'")
+    now = json.loads(_settings(source, n_rep))
+    reasons = differences(json.loads(tree.datasets["/settings"]), now)
+    if tree.attributes["/prior", "sha256"] != prior.sha256:
+        reasons.append(
+            f"prior: {tree.attributes['/prior', 'name']} had sha256 {tree.attributes['/prior', 'sha256'][:12]}..., "
+            f"{prior.plan.pdfset.name} has {prior.sha256[:12]}... now"
+        )
+    version_found = int(tree.attributes["/", "search_version"])
+    if version_found != SEARCH_VERSION:
+        reasons.append(f"search_version: {version_found} in the file, {SEARCH_VERSION} in this release")
+    if reasons:
+        raise StoreError(
+            f"{path}: result of another run, cannot be continued:\n  "
+            + "\n  ".join(reasons)
+            + "\nchange it back, choose another 'output', or start over with --restart"
+        )
+    tree.attributes["/", "versions"] = _versions()
+    return Record(path, tree, reference.names)

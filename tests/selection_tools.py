@@ -1,0 +1,52 @@
+"""Priors and problems that several tests of the selection share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from compress_mpi.methods.selection import kernel
+from compress_mpi.methods.selection.error_function import Reference, build_reference
+from compress_mpi.methods.selection.grid import correlation_nodes
+from compress_mpi.methods.selection.normalisation import normalisation, random_distances
+from compress_mpi.methods.selection.search import SearchSettings
+from compress_mpi.parallel.serial import SerialTeam
+from compress_mpi.types import ESTIMATORS, FloatArray
+
+PUBLISHED = ("mean", "stdev", "skewness", "kurtosis", "kolmogorov_smirnov", "correlation")
+
+
+def made_up_prior(n_rep: int = 60, n_flavour: int = 3, n_x: int = 10, seed: int = 1) -> FloatArray:
+    """Skewed, heavy-tailed, correlated values, float64 ``(replica, flavour, x)``."""
+    rng = np.random.default_rng(seed)
+    modes = rng.normal(size=(4, n_flavour, n_x)).cumsum(axis=2)
+    strength = rng.standard_t(5, size=(n_rep, 4)) + 0.3 * rng.exponential(size=(n_rep, 4))
+    noise = 0.3 * rng.normal(size=(n_rep, n_flavour, n_x))
+    return 5.0 + np.einsum("rk,kfx->rfx", 0.2 * strength, modes) + noise
+
+
+def made_up_problem(
+    prior: FloatArray, names: Sequence[str] = PUBLISHED, definition: str = "paper"
+) -> tuple[Reference, kernel.Problem]:
+    nodes = correlation_nodes(prior.shape[2], prior.shape[1], definition)
+    reference = build_reference(prior, names, nodes)
+    z = kernel.standardise(prior, reference)
+    return reference, kernel.build_problem(z, z[:, kernel.correlation_columns(reference)], reference)
+
+
+def columns(reference: Reference) -> list[int]:
+    """Where the estimators of a reference stand among all."""
+    return [ESTIMATORS.index(name) for name in reference.names]
+
+
+def made_up_weights(problem: kernel.Problem, reference: Reference, n_select: int) -> FloatArray:
+    random = random_distances(problem, n_select, 60, 0, SerialTeam())[:, columns(reference)]
+    weights = np.zeros(len(ESTIMATORS))
+    weights[columns(reference)] = 1.0 / (len(reference.names) * normalisation(random, reference.names))
+    return weights
+
+
+def settings(minimizer: str = "genetic", **changes: int) -> SearchSettings:
+    values = {"n_select": 8, "max_iteration": 450, "seed": 3, "islands": 3, **changes}
+    return SearchSettings(minimizer, **values)
