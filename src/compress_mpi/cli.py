@@ -219,14 +219,17 @@ def _refused(error: CompressError) -> int:
 
 
 def _launch(command: str, options: dict[str, Any]) -> int:
+    from compress_mpi.parallel.signals import StopSignals
     from compress_mpi.parallel.team import world_team
 
-    team = world_team()
-    if command == "doctor":
-        from compress_mpi.workflows.doctor import examine
+    # a request to stop may come while MPI is still starting
+    with StopSignals() as signals:
+        team = world_team()
+        if command == "doctor":
+            from compress_mpi.workflows.doctor import examine
 
-        return examine(team, options["folders"])
-    from compress_mpi.workflows.compress import Options
-    from compress_mpi.workflows.compress import run as run_compress
+            return examine(team, options["folders"])
+        from compress_mpi.workflows.compress import Options
+        from compress_mpi.workflows.compress import run as run_compress
 
-    return run_compress(Options(**options), team)
+        return run_compress(Options(**options), team, signals)

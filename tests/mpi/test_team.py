@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from mpirun import descendants, kill_job, mpirun, start_mpirun
 
 pytestmark = pytest.mark.mpi
@@ -26,6 +28,12 @@ def run(n, program, *arguments, env=None, timeout=60, before=()):
 
 def is_python(pid):
     return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(sys.executable.encode())
+
+
+def commands():
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            yield path.read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +61,14 @@ def test_pretended_nodes_hold_the_same_laws(serial_laws):
     assert report["nodes"] == [[0, 2, 3], [1, 2, 3], [0, 2, 3], [1, 2, 3], [0, 1, 3]]
 
 
+@pytest.fixture(scope="module")
+def healthy_seconds():
+    """What a job costs that has nothing to do: the machine may be busy with other work."""
+    start = time.monotonic()
+    assert run(3, "connected.py").returncode == 0
+    return time.monotonic() - start
+
+
 @pytest.mark.parametrize(
     ("where", "culprit", "code", "message"),
     [
@@ -73,14 +89,14 @@ def test_pretended_nodes_hold_the_same_laws(serial_laws):
         ("early", 1, 3, "on rank 1: disk of one node is gone"),
     ],
 )
-def test_one_failure_ends_all_ranks_with_one_message(where, culprit, code, message):
+def test_one_failure_ends_all_ranks_with_one_message(where, culprit, code, message, healthy_seconds):
     start = time.monotonic()
     done = run(3, "failures.py", where, culprit, timeout=15)
     seconds = time.monotonic() - start
     separator = " " if message.startswith("on rank") else ": "
     assert done.stderr == f"compress-mpi: error{separator}{message}\n"
     assert done.returncode == code
-    assert seconds < 5
+    assert seconds < healthy_seconds + 5
 
 
 @pytest.mark.parametrize(("where", "culprit"), [("bug", 1), ("together-bug", 2), ("thread", 1)])
@@ -187,5 +203,4 @@ def test_signal_to_mpirun_reaches_the_flag_on_every_rank():
 def test_timeout_of_the_helper_leaves_no_process_behind(tmp_path):
     with pytest.raises(subprocess.TimeoutExpired):
         mpirun(2, ["sleep", "4321"], cwd=tmp_path, timeout=1.5)
-    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert "sleep 4321" not in listing
+    assert not any(b"sleep\x004321" in command for command in commands())

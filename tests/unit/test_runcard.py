@@ -16,8 +16,8 @@ from compress_mpi.io import runcard, values
 from compress_mpi.io.runcard_keys import ALIASES, CANONICAL, GAN_KEYS
 from compress_mpi.io.runcard_yaml import parse_yaml
 from compress_mpi.io.settings import CompressConfig, Estimators
-from compress_mpi.types import ESTIMATORS
 from compress_mpi.methods.selection import estimators as numerics
+from compress_mpi.types import ESTIMATORS
 
 ROOT = Path(__file__).parents[2]
 BAD_CARDS = sorted((ROOT / "tests/bad_inputs/runcards").glob("*.yml"))

@@ -188,7 +188,9 @@ class CompressConfig(_Section):
     )
     checkpoint_interval: Seconds = _setting(60.0, values.EXPECTS_SECONDS, "Wall time between checkpoints.")
     output: StrictStr | None = _setting(
-        None, "a path, or nothing", "Where results go; nothing: a place named after the runcard."
+        None,
+        "a path, or nothing",
+        "Result file (.h5, .hdf5) or folder of results; nothing: the current folder.",
     )
     backend: Literal["auto", "lhapdf", "neopdf"] = _setting(
         "auto",

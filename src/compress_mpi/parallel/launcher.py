@@ -66,6 +66,8 @@ def prepare_environment(threads: int | None = None) -> None:
     for name in _ONE_THREAD:
         os.environ.setdefault(name, "1")
     os.environ.setdefault("NUMBA_NUM_THREADS", str(max(1, threads or cores // ranks)))
+    # Only shared-memory windows are used; this component complains where its fabric is absent.
+    os.environ.setdefault("OMPI_MCA_osc", "^ucx")
     if ranks > cores:
         for name, value in _YIELD.items():
             os.environ.setdefault(name, value)

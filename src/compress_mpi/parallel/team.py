@@ -8,6 +8,7 @@ has to reach :func:`compress_mpi.parallel.abort.run_guarded`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -256,7 +257,10 @@ def _start_mpi() -> Any:
 
         # Threads never speak MPI at the same time; full locking would cost latency.
         mpi4py.rc.thread_level = "serialized"
-        from mpi4py import MPI
+        with warnings.catch_warnings():
+            # check_launch says it once and for all ranks, and what to do.
+            warnings.filterwarnings("ignore", "suspicious MPI execution", RuntimeWarning)
+            from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         if launched_ranks() == 1:
             return None

@@ -84,7 +84,7 @@ class _Run:
     options: Options
 
 
-def run(options: Options, team: Any) -> int:
+def run(options: Options, team: Any, signals: StopSignals) -> int:
     """Run a ``compress`` runcard; collective.
 
     Parameters
@@ -92,6 +92,8 @@ def run(options: Options, team: Any) -> int:
     options : Options
     team : MPITeam or SerialTeam
         Of the whole job.
+    signals : StopSignals
+        Open since before MPI was started.
 
     Returns
     -------
@@ -104,27 +106,26 @@ def run(options: Options, team: Any) -> int:
         On all ranks, for anything that is refused or fails.
     """
     began = time.monotonic()
-    with StopSignals() as signals:
-        source, plan, outputs = team.on_root(lambda: _prepare(options))
-        limit = source.config.time_limit
-        prior = load_prior(plan, team)
-        reference = team.on_root(lambda: _reference(source, prior))
-        run = _Run(
-            source,
-            prior,
-            reference,
-            _problem(prior, reference, team),
-            team,
-            threads_per_rank(team, options.threads),
-            signals,
-            began + limit if limit is not None else np.inf,
-            options,
-        )
-        team.in_turn(lambda: _warm_up(run))
-        for output in outputs:
-            code = _compress(run, output)
-            if code:
-                return code
+    source, plan, outputs = team.on_root(lambda: _prepare(options))
+    limit = source.config.time_limit
+    prior = load_prior(plan, team)
+    reference = team.on_root(lambda: _reference(source, prior))
+    run = _Run(
+        source,
+        prior,
+        reference,
+        _problem(prior, reference, team),
+        team,
+        threads_per_rank(team, options.threads),
+        signals,
+        began + limit if limit is not None else np.inf,
+        options,
+    )
+    team.in_turn(lambda: _warm_up(run))
+    for output in outputs:
+        code = _compress(run, output)
+        if code:
+            return code
     return 0
 
 

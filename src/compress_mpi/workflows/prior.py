@@ -79,11 +79,6 @@ def plan_prior(config: CompressConfig, folders: Sequence[Path], backend: str) ->
     first = 0 if config.definition == "pycompressor" else 1
     require_replicas(pdfset, max(config.compressed))
     require_scale(pdfset, config.q0)
-    if pdfset.n_rep <= max(config.compressed):
-        raise RuncardError(
-            f"compressed: {max(config.compressed)} replicas asked for, but {pdfset.name} has only {pdfset.n_rep}; "
-            "expected fewer than it has"
-        )
     flavours = flavour_ids(config.nf)
     xgrid, warnings = _xgrid(config, pdfset)
     absent = [pid for pid in flavours if pid not in pdfset.flavours]

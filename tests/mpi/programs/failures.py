@@ -64,7 +64,7 @@ def main(where, culprit):
 
 
 def before_mpi():
-    if os.environ.get("PMI_RANK") == sys.argv[2]:
+    if os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) == sys.argv[2]:
         raise PDFSetError("disk of one node is gone")
     return main("nothing", 0)
 

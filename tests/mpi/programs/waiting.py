@@ -41,7 +41,9 @@ def main():
         "wait": list(cost(team, lambda: nap_then_wait(team)).values()),
         "on_root": list(cost(team, lambda: team.on_root(lambda: time.sleep(NAP))).values()),
         "on_root_latency": latency(team, lambda: team.on_root(lambda: 1)),
-        "map_rows_latency": latency(team, lambda: team.map_rows(lambda block: np.ones((len(block), 8)), 8, 8)),
+        "map_rows_latency": latency(
+            team, lambda: team.map_rows(lambda block: np.ones((len(block), 8)), 8, 8)
+        ),
         "imported": sorted({"numba", "h5py", "rich", "scipy"} & set(sys.modules)),
     }
     if team.rank == 0:

@@ -1,0 +1,141 @@
+"""One HTML file with everything in it: style, pictures and the numbers as JSON.
+
+Nothing is fetched from anywhere when the page is opened; a content security policy
+inside it makes sure of that.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from compress_mpi.io.report.style import estimator_label, flavour_text
+
+__all__ = ["Article", "Group", "Plot", "render_page"]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure on the page.
+
+    Attributes
+    ----------
+    name : str
+        Stem of its files in the folder ``plots``.
+    caption : str
+        A sentence or two below it.
+    alt : str
+        What it shows, for those who cannot see it.
+    png : bytes
+    """
+
+    name: str
+    caption: str
+    alt: str
+    png: bytes = field(repr=False)
+
+    @property
+    def source(self) -> str:
+        """The picture as a data URI."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Figures under one heading."""
+
+    title: str
+    plots: Sequence[Plot]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Article:
+    """One result.
+
+    Attributes
+    ----------
+    anchor : str
+        Unique on the page.
+    facts : mapping
+        Of the result, as in the embedded JSON.
+    groups : sequence of Group
+    missing : sequence of str
+        What cannot be shown, and why.
+    """
+
+    anchor: str
+    facts: Mapping[str, Any]
+    groups: Sequence[Group]
+    missing: Sequence[str]
+
+
+def render_page(
+    title: str, articles: Sequence[Article], overview: Sequence[Group], generator: Mapping[str, str]
+) -> str:
+    """The page as text.
+
+    Parameters
+    ----------
+    title : str
+    articles : sequence of Article
+    overview : sequence of Group
+        Figures about all results together.
+    generator : mapping
+        Program, version and time of writing.
+
+    Returns
+    -------
+    str
+        HTML. The facts of all articles are in ``<script type="application/json" id="report-data">``.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("compress_mpi.io.report", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        number=_number,
+        percent=lambda value: f"{100 * value:.2g} %",
+        flavour=flavour_text,
+        flavours=lambda pids: " = ".join(flavour_text(pid) for pid in pids),
+        estimator=lambda name: "total" if name == "total" else estimator_label(name),
+        duration=_duration,
+    )
+    data = {"generator": dict(generator), "results": [dict(article.facts) for article in articles]}
+    return environment.get_template("report.html.j2").render(
+        title=title,
+        articles=articles,
+        overview=overview,
+        generator=generator,
+        data=_json(data),
+    )
+
+
+def _json(data: Any) -> Any:
+    import markupsafe
+
+    text = json.dumps(data, indent=1, allow_nan=False)
+    # inside <script> nothing is unescaped, so the only danger is a tag that ends it
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return markupsafe.Markup(text)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
