@@ -16,14 +16,14 @@ release = version = installed_version("compress-mpi")
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "sphinxcontrib.bibtex",
+    "mathml",
     "reference_tables",
 ]
 exclude_patterns = ["_build", "generated"]
 bibtex_bibfiles = ["references.bib"]
-numfig = True
+html_math_renderer = "mathml"
 math_eqref_format = "Eq. ({number})"
 
 nitpicky = True
@@ -37,6 +37,7 @@ nitpick_ignore_regex = [
     ("py:class", r"compress_mpi\.io\.settings\.CompressConfig"),
 ]
 
+add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
@@ -47,7 +48,8 @@ napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = f"compress-mpi {version}"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["manual.css"]
 
 
 def setup(app):

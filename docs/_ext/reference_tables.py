@@ -32,7 +32,7 @@ def runcard_keys() -> str:
             f"``{row.key}``",
             f"    {row.doc}",
             "",
-            f"    *Expects* {row.type}. *Default* ``{row.default}``.",
+            f"    *Expects* {row.type}. {_default(row.default)}",
             "",
         )
     )
@@ -111,6 +111,12 @@ def _including_pages(app: Any, env: Any, added: set[str], changed: set[str], rem
     return [page for page in pages if "include:: generated/" in Path(env.doc2path(page)).read_text("utf-8")]
 
 
+def _default(default: str) -> str:
+    return {"required": "**Required.**", "null": "*Default* nothing."}.get(
+        default, f"*Default* ``{default}``."
+    )
+
+
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], widths: str) -> str:
     lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for row in (head, *rows):
@@ -121,7 +127,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], widths: str) -> s
 def _shape(dims: tuple[str, ...] | None) -> str:
     if dims is None:
         return "any"
-    return f"({', '.join(dims)})" if dims else "scalar"
+    return f"``({', '.join(dims)})``" if dims else "scalar"
 
 
 def _doc(description: str, required: bool) -> str:
@@ -129,13 +135,17 @@ def _doc(description: str, required: bool) -> str:
 
 
 def _helps() -> Iterator[tuple[str, str]]:
-    top = click.Context(cli, info_name="compress-mpi", terminal_width=_HELP_WIDTH)
+    top = _context(cli, "compress-mpi")
     yield "compress-mpi", cli.get_help(top)
     for name in cli.list_commands(top):
         command = cli.get_command(top, name)
         if command is not None and not command.hidden:
-            own = click.Context(command, info_name=name, parent=top, terminal_width=_HELP_WIDTH)
-            yield f"compress-mpi {name}", command.get_help(own)
+            yield f"compress-mpi {name}", command.get_help(_context(command, name, top))
+
+
+def _context(command: click.Command, name: str, parent: click.Context | None = None) -> click.Context:
+    settings = {**command.context_settings, "terminal_width": _HELP_WIDTH}
+    return click.Context(command, parent=parent, info_name=name, **settings)
 
 
 def _section(title: str, text: str) -> str:

@@ -24,7 +24,14 @@ from doc_blocks import (
 )
 
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.rst"))]
-WITH_BLOCKS = [page for page in PAGES if blocks_of(page)]
+MARKS = {
+    "README.md": [pytest.mark.mpi],
+    "hpc.rst": [pytest.mark.mpi],
+    "tutorial.rst": [pytest.mark.mpi, pytest.mark.slow],
+}
+WITH_BLOCKS = [
+    pytest.param(page, id=page.name, marks=MARKS.get(page.name, ())) for page in PAGES if blocks_of(page)
+]
 LANGUAGES = {"console", "bash", "yaml", "python", "text"}
 
 
@@ -62,7 +69,7 @@ def work_through(block: Block, folder: Path, environment: dict[str, str]) -> lis
     return []
 
 
-@pytest.mark.parametrize("page", WITH_BLOCKS, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", WITH_BLOCKS)
 def test_page_can_be_worked_through(page: Path, tmp_path: Path, environment: dict[str, str]) -> None:
     blocks = blocks_of(page)
     assert {block.language for block in blocks} <= LANGUAGES

@@ -68,7 +68,7 @@ def _read_neopdf(
     known = [asked[i] for i in here]
     backends._require_neopdf(pdfset, known)
     values = [np.zeros((len(members), len(asked), x.size)) for _, x in grids]
-    layouts = backends._checked(pdfset, members, *reversed(grids[0])) if grids else []
+    layouts = backends._checked(pdfset, members, grids[0][1], grids[0][0]) if grids else []
     with backends._stage(pdfset) as folder:
         for row, (member, layout) in enumerate(layouts):
             path = pdfset.member_path(member)

@@ -7,6 +7,7 @@ complete file exists. Every dataset with elements carries a checksum.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -74,8 +75,10 @@ def write_tree(path: Path, tree: Tree) -> None:
                 file.require_group(where).attrs[name] = value
         replace_file(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _write_dataset(file: Any, path: str, value: Any) -> None:

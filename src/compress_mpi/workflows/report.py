@@ -316,13 +316,14 @@ def _correlation_group(result: Result, found: Comparison, plot: _Plotter) -> lis
         {prior: matrices.first, compressed: matrices.second},
         ("compressed − prior", matrices.difference),
         pids,
-        found.sample.x[points[:, 1]],
     )
+    nodes = ", ".join(f"{x:.2g}" for x in dict.fromkeys(found.sample.x[points[:, 1]]))
     numbers = (
         f"the largest difference is {matrices.largest:.2g}, the root of the mean square {matrices.rms:.2g}"
     )
     caption = (
-        f"Correlations between flavours and momentum fractions at Q = {found.sample.q0:g} GeV; {numbers}."
+        f"Correlations between flavours at Q = {found.sample.q0:g} GeV, each at x = {nodes} in this order; "
+        f"{numbers}."
     )
     alt = f"Correlation matrices of prior and compressed set over {len(points)} points; {numbers}."
     return [Group("Correlations", [plot("correlations", figure, caption, alt)])]
@@ -350,7 +351,11 @@ def _distribution_group(result: Result, found: Comparison, plot: _Plotter) -> li
 
 def _distribution_panel(one: Distribution) -> DistributionPanel:
     note = f"$D$ = {one.ks.value:.3f}  (random: {one.ks.random['rmd']:.3f})"
-    return DistributionPanel(f"$x\\,({_pid_label(one.pids)})$", (one.prior, one.compressed), note)
+    return DistributionPanel(f"${_x_label(one.pids)}$", (one.prior, one.compressed), note)
+
+
+def _x_label(pids: Sequence[int]) -> str:
+    return " = ".join(rf"x\,{flavour_label(pid)}" for pid in pids)
 
 
 def _frechet_group(result: Result, found: Comparison, plot: _Plotter) -> list[Group]:

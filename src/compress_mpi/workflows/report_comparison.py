@@ -13,7 +13,7 @@ from compress_mpi.io.report.figures_search import Judged
 from compress_mpi.methods.comparison.bands import Bands, bands, identical_flavours, relative_to
 from compress_mpi.methods.comparison.correlations import Correlations, compare_correlations
 from compress_mpi.methods.comparison.distributions import (
-    frechet_distances,
+    frechet_distances_to,
     ks_distance,
     over_random_subsets,
 )
@@ -173,8 +173,9 @@ def _frechet(
 ) -> dict[tuple[int, ...], Judged]:
     rows = [group[0] for group in groups]
     prior = sample.values[:, rows]
-    found = frechet_distances(prior, subset[:, rows])
-    random = over_random_subsets(prior, len(subset), _TRIALS, rng, lambda s: frechet_distances(prior, s))
+    measure = frechet_distances_to(prior)
+    found = measure(subset[:, rows])
+    random = over_random_subsets(prior, len(subset), _TRIALS, rng, measure)
     return {
         tuple(sample.pids[f] for f in group): Judged(float(value), random_bands(trials))
         for group, value, trials in zip(groups, found, random.T, strict=True)

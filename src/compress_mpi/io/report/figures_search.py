@@ -66,14 +66,16 @@ def draw_convergence(iteration: FloatArray, erf: FloatArray, seconds: FloatArray
         end = axes.plot(x[-1], erf[-1], LOOKS[1].marker, color=LOOKS[1].colour, ms=8, clip_on=False)[0]
         axes.set(xscale="log", yscale="log", xlabel=label)
         axes.set_xlim(x[0] * 0.9, x[-1] * 1.15)
+        axes.set_ylim(bottom=min(float(erf[-1]), total.random["l68"]) * 0.8)
         _plain_log_ticks(axes)
     panels[0].set_ylabel("total ERF")
     panels[0].annotate(
         f"{erf[-1]:.4g}",
         (xs[0][0][-1], erf[-1]),
-        xytext=(-8, 10),
+        xytext=(-10, -8),
         textcoords="offset points",
         ha="right",
+        va="top",
         color=LOOKS[1].colour,
         fontweight="bold",
     )
@@ -92,9 +94,11 @@ def _plain_log_ticks(axes: Axes) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = axes.get_ylim()
-    few = high / low < 30
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    decades = np.log10(high / low)
+    subs = (1, 2, 5) if decades < 1.3 else (1,)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
+    if decades < 4:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.25)
 
@@ -114,8 +118,7 @@ def random_legend(levels: Sequence[str] = _LEVELS, mean: bool = False) -> tuple[
     handles: list[Any] = [Line2D([], [], color="#3c4654", lw=1.5)]
     labels = ["random: median"]
     if mean:
-        handles.append(Line2D([], [], color="#3c4654", marker="|", ls="", ms=0, mew=2))
-        handles[-1] = Line2D([], [], color="#3c4654", marker="x", ls="", ms=8, mew=2)
+        handles.append(Line2D([], [], color="#3c4654", marker="x", ls="", ms=8, mew=2))
         labels.append("mean")
     for level in sorted(levels):
         handles.append(Patch(color=RANDOM_SHADES[level]))
@@ -144,7 +147,7 @@ def draw_erf_per_estimator(judged: Mapping[str, Judged], compressed: str) -> Fig
         _random_bar(axes, row, one)
         axes.plot(one.value, row, LOOKS[1].marker, color=LOOKS[1].colour, ms=11, mec="white", zorder=5)
         if name == "total":
-            axes.axhline(row - 0.5, color="#3c4654", lw=0.8)
+            axes.axhline(row + 0.5, color="#3c4654", lw=0.8)
     axes.axvline(1.0, color="#3c4654", lw=1, ls=":", zorder=0)
     axes.set_yticks(rows, ["total" if n == "total" else estimator_label(n) for n in judged])
     axes.tick_params(axis="y", length=0)
@@ -180,26 +183,26 @@ def draw_erf_by_size(results: Mapping[str, Mapping[int, Judged]], compressed: st
     """
     from matplotlib.lines import Line2D
 
-    columns = min(3, len(results))
+    columns = min(4 if len(results) > 6 else 3, len(results))
     rows = -(-len(results) // columns)
-    figure = new_figure(SLIDE_WIDTH * columns / 3, 0.8 + 3.5 * rows)
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=True)
+    figure = new_figure(SLIDE_WIDTH * max(columns, 2) / (4 if len(results) > 6 else 3), 0.6 + 3.4 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False)
     sizes = sorted({n for by_size in results.values() for n in by_size})
     for axes, (name, by_size) in zip(panels.flat, results.items(), strict=False):
         _by_size(axes, by_size)
         axes.set_title("total ERF" if name == "total" else estimator_label(name))
-        axes.set_xticks(sizes if len(sizes) <= 6 else sizes[:: -(-len(sizes) // 6)])
+        axes.set_xticks(sizes if len(sizes) <= 4 else sizes[:: -(-len(sizes) // 4)])
+        axes.set_xlabel("replicas $N$")
     for axes in panels.flat[len(results) :]:
-        axes.set_visible(False)
-    for column in range(columns):
-        shown = [axes for axes in panels[:, column] if axes.get_visible()]
-        shown[-1].set_xlabel("replicas $N$")
-        shown[-1].tick_params(labelbottom=True)
+        axes.set_axis_off()
     for axes in panels[:, 0]:
-        axes.set_ylabel("distance")
+        axes.set_ylabel("distance to prior")
     handles, labels = random_legend()
     line = Line2D([], [], color=LOOKS[1].colour, marker=LOOKS[1].marker, ms=8)
-    shared_legend(figure, [line, *handles], [compressed, *labels])
+    if len(results) < panels.size:
+        panels.flat[-1].legend([line, *handles], [compressed, *labels], loc="center", fontsize=15)
+    else:
+        shared_legend(figure, [line, *handles], [compressed, *labels])
     return figure
 
 
@@ -221,4 +224,4 @@ def _by_size(axes: Axes, by_size: Mapping[int, Judged]) -> None:
     values = [one.value for one in ordered]
     axes.plot(sizes, values, color=LOOKS[1].colour, marker=LOOKS[1].marker, ms=8)
     axes.set_yscale("log")
-    axes.grid(alpha=0.25)
+    _plain_log_ticks(axes)

@@ -133,7 +133,8 @@ def _band(axes: Axes, x: FloatArray, band: BandsLike, look: Look) -> None:
         )
     for edge in (band.mean - band.stdev, band.mean + band.stdev):
         axes.plot(x, edge, color=look.colour, ls=look.line, lw=1.6)
-    axes.plot(x, band.mean, color=look.colour, lw=2.2)
+    # the prior is drawn first and wider, so that it shows on both sides of what agrees with it
+    axes.plot(x, band.mean, color=look.colour, lw=3.4 if look.fill else 1.6)
 
 
 def _legend(figure: Figure, sets: Sequence[str]) -> None:
@@ -166,7 +167,14 @@ def _ratio_limits(sets: Sequence[BandsLike]) -> tuple[float, float]:
     prior = sets[0]
     wide = np.maximum(np.abs(prior.high - 1), np.abs(prior.low - 1))
     wide = wide[np.isfinite(wide)]
-    half = float(np.clip(1.5 * np.quantile(wide, 0.75), 0.02, 1.2)) if wide.size else 1.0
+    half = float(np.clip(1.5 * np.quantile(wide, 0.75), 0.005, 1.2)) if wide.size else 1.0
+    return 1 - half, 1 + half
+
+
+def _full_ratio_limits(sets: Sequence[BandsLike]) -> tuple[float, float]:
+    """Room for every edge, where nothing diverges."""
+    edges = [np.abs(e - 1) for b in sets for e in (b.low, b.high, b.mean + b.stdev, b.mean - b.stdev)]
+    half = float(np.clip(1.35 * np.nanmax(edges), 0.002, 1.2))
     return 1 - half, 1 + half
 
 
@@ -194,16 +202,17 @@ def draw_distributions(panels: Sequence[DistributionPanel], sets: Sequence[str],
         axes.set_visible(False)
     for axes in grid[:, 0]:
         axes.set_ylabel("fraction per bin")
-    figure.suptitle(heading, fontsize=16)
     handles = [
         Patch(facecolor=look.fill or "none", edgecolor=look.colour, hatch=look.hatch, lw=1.5)
         for look in LOOKS[: len(sets)]
     ]
-    shared_legend(figure, handles, sets)
+    shared_legend(figure, handles, sets, heading)
     return figure
 
 
 def _histograms(axes: Axes, panel: DistributionPanel) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     low, high = np.quantile(panel.values[0], [0.003, 0.997])
     room = 0.06 * (high - low) or 1.0
     edges = np.linspace(low - room, high + room, 25)
@@ -223,7 +232,7 @@ def _histograms(axes: Axes, panel: DistributionPanel) -> None:
     axes.set_xlabel(panel.title)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(0, axes.get_ylim()[1] * 1.28)
-    axes.locator_params(axis="x", nbins=5)
+    axes.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
     axes.text(0.5, 0.96, panel.note, transform=axes.transAxes, ha="center", va="top", fontsize=13)
 
 
@@ -250,15 +259,9 @@ def draw_luminosities(
         for look, band in zip(LOOKS, of_sets, strict=False):
             _band(axes, mass, band, look)
         axes.axhline(1, color="black", lw=0.8)
-        axes.text(
-            0.03,
-            0.95,
-            _LUMINOSITY_TITLES.get(channel, channel),
-            transform=axes.transAxes,
-            va="top",
-            fontsize=20,
-        )
-        axes.set_ylim(*_ratio_limits(of_sets))
+        title = _LUMINOSITY_TITLES.get(channel, channel)
+        axes.text(0.5, 0.93, title, transform=axes.transAxes, ha="center", va="top", fontsize=20)
+        axes.set_ylim(*_full_ratio_limits(of_sets))
         _mass_axis(axes, mass)
     for axes in grid[:, 0]:
         axes.set_ylabel("ratio to prior")

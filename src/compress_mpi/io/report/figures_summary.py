@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +29,7 @@ __all__ = ["draw_correlations", "draw_frechet"]
 
 @styled
 def draw_correlations(
-    matrices: Mapping[str, FloatArray], difference: tuple[str, FloatArray], pids: Sequence[int], x: FloatArray
+    matrices: Mapping[str, FloatArray], difference: tuple[str, FloatArray], pids: Sequence[int]
 ) -> Figure:
     """Correlation matrices side by side, and their difference on a scale of its own.
 
@@ -40,32 +41,28 @@ def draw_correlations(
         Title and matrix.
     pids : sequence of int
         PDG id of every point; points of a flavour are neighbours.
-    x : float64 (point,)
-        Momentum fraction of every point, named in the axis label.
     """
-    figure = new_figure(SLIDE_WIDTH, 5.4)
-    panels = figure.subplots(1, len(matrices) + 1, squeeze=False)[0]
-    for axes, (title, matrix) in zip(panels, matrices.items(), strict=False):
-        image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    from matplotlib.ticker import MaxNLocator
+
+    limit = max(float(np.abs(difference[1]).max(initial=0.0)), 1e-12)
+    panels = [*((title, matrix, "RdBu_r", 1.0) for title, matrix in matrices.items())]
+    panels.append((*difference, "PuOr_r", limit))
+    figure = new_figure(SLIDE_WIDTH * len(panels) / 3, 5.6, layout="compressed")
+    for axes, (title, matrix, colours, scale) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+    ):
+        image = axes.imshow(matrix, cmap=colours, vmin=-scale, vmax=scale, interpolation="nearest")
         axes.set_title(title)
         _flavour_blocks(axes, pids)
-    figure.colorbar(
-        image, ax=panels[: len(matrices)].tolist(), shrink=0.85, aspect=40, orientation="horizontal"
-    )
-    title, matrix = difference
-    limit = max(float(np.abs(matrix).max(initial=0.0)), 1e-12)
-    image = panels[-1].imshow(matrix, cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest")
-    panels[-1].set_title(title)
-    _flavour_blocks(panels[-1], pids)
-    figure.colorbar(image, ax=[panels[-1]], shrink=0.85, aspect=20, orientation="horizontal")
-    nodes = ", ".join(f"{value:.2g}" for value in np.unique(x))
-    figure.supxlabel(f"flavour, each at $x$ = {nodes}", fontsize=14)
+        bar = figure.colorbar(image, ax=axes, shrink=0.9, aspect=25, orientation="horizontal")
+        bar.locator = MaxNLocator(4, symmetric=True)
+        bar.update_ticks()
     return figure
 
 
 def _flavour_blocks(axes: Axes, pids: Sequence[int]) -> None:
     edges = [0, *(i for i in range(1, len(pids)) if pids[i] != pids[i - 1]), len(pids)]
-    centres = [(a + b - 1) / 2 for a, b in zip(edges, edges[1:], strict=False)]
+    centres = [(a + b - 1) / 2 for a, b in pairwise(edges)]
     labels = [f"${flavour_label(pids[a])}$" for a in edges[:-1]]
     axes.set_xticks(centres, labels)
     axes.set_yticks(centres, labels)
@@ -96,7 +93,9 @@ def draw_frechet(judged: Mapping[str, Judged], compressed: str) -> Figure:
             axes.bar(column, high - low, bottom=low, width=width, color=RANDOM_SHADES[level], lw=0)
         axes.plot([column - 0.3, column + 0.3], [one.random["rmd"]] * 2, color="#3c4654", lw=1.8)
         axes.plot(column, one.value, LOOKS[1].marker, color=LOOKS[1].colour, ms=11, mec="white", zorder=5)
-    axes.set_yscale("log")
+    everything = [v for one in judged.values() for v in (one.value, one.random["l90"], one.random["u90"])]
+    positive = [v for v in everything if v > 0] or [1.0]
+    axes.set(yscale="log", ylim=(min(positive) / 2, max(positive) * 2))
     axes.set_xticks(range(len(judged)), [f"${name}$" for name in judged], fontsize=18)
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.6, len(judged) - 0.4)

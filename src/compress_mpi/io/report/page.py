@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from compress_mpi.io.report.style import estimator_label, flavour_text
+from compress_mpi.io.report.style import DPI, SLIDE_WIDTH, estimator_label, flavour_text
 
 __all__ = ["Article", "Group", "Plot", "render_page"]
 
@@ -36,6 +36,12 @@ class Plot:
     caption: str
     alt: str
     png: bytes = field(repr=False)
+
+    @property
+    def width(self) -> float:
+        """Width in per cent of a slide: letters are then of one size in all figures of a page."""
+        pixels = int.from_bytes(self.png[16:20], "big")  # where the header of a PNG has it
+        return min(100.0, round(100.0 * pixels / (SLIDE_WIDTH * DPI), 1))
 
     @property
     def source(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 import numpy as np
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "DPI",
     "ESTIMATOR_LABELS",
     "LOOKS",
     "RANDOM_SHADES",
@@ -44,12 +45,14 @@ P = ParamSpec("P")
 
 SLIDE_WIDTH = 13.3
 """Inches."""
-_DPI = 150
+DPI = 150
+"""Of PNG files."""
 
 RANDOM_SHADES = {"90": "#e3e6ea", "68": "#c3c9d1", "50": "#98a2af"}
 """Greys of the 90, 68 and 50 % bands of random subsets."""
 
-_RC: dict[str, Any] = {
+# matplotlib types the keys by a list that changes between releases
+_RC: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 14,
@@ -66,8 +69,6 @@ _RC: dict[str, Any] = {
     "lines.linewidth": 2.0,
     "hatch.linewidth": 1.2,
     "axes.axisbelow": True,
-    "pdf.fonttype": 42,
-    "savefig.dpi": _DPI,
 }
 
 
@@ -153,18 +154,22 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(
+    width: float, height: float, layout: Literal["constrained", "compressed"] = "constrained"
+) -> Figure:
     """An empty figure on the Agg canvas.
 
     Parameters
     ----------
     width, height : float
         Inches.
+    layout : {"constrained", "compressed"}
+        ``compressed`` for panels of a fixed shape, such as images.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
@@ -189,24 +194,37 @@ def save_figure(figure: Figure, folder: Path, name: str) -> bytes:
     OutputError
         If the folder or a file cannot be written.
     """
-    import matplotlib as mpl
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"{folder}: cannot be made: {error.strerror or error}; choose another folder"
         ) from error
-    files = {}
-    with mpl.rc_context(_RC):
-        for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=kind, metadata=metadata)
-            # the layout is found at the first drawing; finding it again would give the same
-            figure.set_layout_engine("none")
-            files[kind] = buffer.getvalue()
-            atomic_write(folder / f"{name}.{kind}", files[kind])
+    files = {"png": _png(figure), "pdf": _pdf(figure)}
+    for kind, data in files.items():
+        atomic_write(folder / f"{name}.{kind}", data)
     return files["png"]
+
+
+# The canvases are asked directly: savefig draws a figure twice to leave room for what sticks out,
+# which the layout engine has seen to.
+def _png(figure: Figure) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    buffer = io.BytesIO()
+    figure.set_dpi(DPI)
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    # the layout was found at this drawing; looking for it again would give the same
+    figure.set_layout_engine("none")
+    return buffer.getvalue()
+
+
+def _pdf(figure: Figure) -> bytes:
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
+    buffer = io.BytesIO()
+    FigureCanvasPdf(figure).print_pdf(buffer, metadata={"CreationDate": None})
+    return buffer.getvalue()
 
 
 def _forward(x: FloatArray) -> FloatArray:
@@ -260,6 +278,14 @@ def robust_limits(values: Iterable[FloatArray], margin: float = 0.08) -> tuple[f
     return low - room, high + room
 
 
-def shared_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """One legend above all panels."""
-    figure.legend(handles, labels, loc="outside upper center", ncols=max(len(labels), 1))
+def shared_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], title: str = "") -> None:
+    """One legend above all panels, in two columns where the figure is narrow."""
+    columns = len(labels) if figure.get_figwidth() > 0.8 * SLIDE_WIDTH else 2
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=max(columns, 1),
+        title=title or None,
+        title_fontsize=16,
+    )

@@ -7,12 +7,13 @@ Frechet compares a whole function of x, but only its mean and covariance.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from compress_mpi.types import FloatArray
 
-__all__ = ["frechet_distance", "frechet_distances", "ks_distance", "over_random_subsets"]
+__all__ = ["frechet_distance", "frechet_distances_to", "ks_distance", "over_random_subsets"]
 
 
 def ks_distance(first: FloatArray, second: FloatArray) -> FloatArray:
@@ -74,11 +75,21 @@ def frechet_distance(first: FloatArray, second: FloatArray) -> float:
     ValueError
         If a set has fewer than two replicas.
     """
-    r1, r2 = _root(first), _root(second)
-    shift = first.mean(axis=0) - second.mean(axis=0)
-    overlap = np.linalg.svd(r1 @ r2.T, compute_uv=False).sum()
-    distance = shift @ shift + np.sum(r1**2) + np.sum(r2**2) - 2.0 * overlap
-    return max(float(distance), 0.0)
+    return _between(_Moments(first.mean(axis=0), _root(first)), second)
+
+
+class _Moments(NamedTuple):
+    """Mean, float64 ``(point,)``, and root of the covariance of a set."""
+
+    mean: FloatArray
+    root: FloatArray
+
+
+def _between(first: _Moments, second: FloatArray) -> float:
+    root = _root(second)
+    shift = first.mean - second.mean(axis=0)
+    overlap = np.linalg.svd(first.root @ root.T, compute_uv=False).sum()
+    return max(float(shift @ shift + np.sum(first.root**2) + np.sum(root**2) - 2.0 * overlap), 0.0)
 
 
 def _root(replicas: FloatArray) -> FloatArray:
@@ -86,21 +97,31 @@ def _root(replicas: FloatArray) -> FloatArray:
     if len(replicas) < 2:
         raise ValueError(f"a covariance needs two replicas or more, got {len(replicas)}")
     centred = (replicas - replicas.mean(axis=0)) / np.sqrt(len(replicas) - 1)
-    return centred if len(centred) <= centred.shape[1] else np.linalg.qr(centred, mode="r")
+    if len(centred) <= centred.shape[1]:
+        return centred
+    return np.asarray(np.linalg.qr(centred, mode="r"), dtype=np.float64)
 
 
-def frechet_distances(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Squared Frechet distance of every flavour.
+def frechet_distances_to(first: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    """A function that gives the squared Frechet distance of every flavour to one set.
+
+    The moments of that set, often the larger one, are formed once.
 
     Parameters
     ----------
-    first, second : float64 (replica, flavour, x)
+    first : float64 (replica, flavour, x)
 
     Returns
     -------
-    float64 (flavour,)
+    callable
+        From float64 ``(replica, flavour, x)`` to float64 ``(flavour,)``.
     """
-    return np.array([frechet_distance(first[:, f], second[:, f]) for f in range(first.shape[1])])
+    moments = [_Moments(first[:, f].mean(axis=0), _root(first[:, f])) for f in range(first.shape[1])]
+
+    def measure(second: FloatArray) -> FloatArray:
+        return np.array([_between(one, second[:, f]) for f, one in enumerate(moments)])
+
+    return measure
 
 
 def over_random_subsets(
