@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from compress_mpi import __version__
 from compress_mpi.errors import OutputError, PDFSetError, RuncardError
 from compress_mpi.io.atomic import atomic_write
-from compress_mpi.io.report.figures_search import (
-    Judged,
-    draw_convergence,
-    draw_erf_by_size,
-    draw_erf_per_estimator,
-)
-from compress_mpi.io.report.figures_sets import (
-    BandPanel,
-    DistributionPanel,
-    draw_bands,
-    draw_distributions,
-    draw_luminosities,
-)
-from compress_mpi.io.report.figures_summary import draw_correlations, draw_frechet
-from compress_mpi.io.report.page import Article, Group, Plot, render_page
-from compress_mpi.io.report.style import flavour_label, flavour_text, save_figure
-from compress_mpi.workflows.report_comparison import Comparison, Distribution, FlavourBands, compare
+from compress_mpi.io.report.page import Article, render_page
+from compress_mpi.workflows.report_comparison import Comparison, compare
 from compress_mpi.workflows.report_facts import Result, read_result
-from compress_mpi.workflows.report_sets import SQRT_S, PriorSample, sample_key, sample_prior
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from compress_mpi.workflows.report_plots import Plotter, overview_groups, search_group, set_groups
+from compress_mpi.workflows.report_sets import PriorSample, sample_key, sample_prior
 
 __all__ = ["write_report"]
-
-_PANELS = 3
 
 
 def write_report(files: Sequence[Path], folder: Path | None = None, folders: Sequence[Path] = ()) -> Path:
@@ -73,10 +52,10 @@ def write_report(files: Sequence[Path], folder: Path | None = None, folders: Seq
     plots = _make(target / "plots")
     samples: dict[tuple[Any, ...], PriorSample | str] = {}
     articles = [
-        _article(result, _Plotter(plots, prefix), samples, folders)
-        for result, prefix in zip(results, _prefixes(results), strict=True)
+        _article(f"r{number}", result, Plotter(plots, prefix), samples, folders)
+        for number, (result, prefix) in enumerate(zip(results, _prefixes(results), strict=True), 1)
     ]
-    overview = _overview(results, _Plotter(plots, ""))
+    overview = overview_groups(results, Plotter(plots, ""))
     page = target / "report.html"
     atomic_write(page, render_page(_title(results), articles, overview, _generator()))
     return page
@@ -97,9 +76,9 @@ def _prefixes(results: Sequence[Result]) -> list[str]:
     if len(results) == 1:
         return [""]
     stems = [result.path.stem for result in results]
-    return [
-        f"{stem}_" if stems.count(stem) == 1 else f"{stem}_{number}_" for number, stem in enumerate(stems, 1)
-    ]
+    if len(set(stems)) < len(stems):
+        stems = [f"{number}_{stem}" for number, stem in enumerate(stems, 1)]
+    return [f"{stem}_" for stem in stems]
 
 
 def _title(results: Sequence[Result]) -> str:
@@ -114,56 +93,22 @@ def _generator() -> dict[str, str]:
     return {"program": "compress-mpi", "version": __version__, "written": now}
 
 
-class _Plotter:
-    """Saves figures under a prefix."""
-
-    def __init__(self, folder: Path, prefix: str) -> None:
-        self.folder, self.prefix = folder, prefix
-
-    def __call__(self, name: str, figure: Figure, caption: str, alt: str) -> Plot:
-        stem = self.prefix + name
-        return Plot(stem, caption, alt, save_figure(figure, self.folder, stem))
-
-
-def _overview(results: Sequence[Result], plot: _Plotter) -> list[Group]:
-    """The one picture about all results together."""
-    if len(results) < 2:
-        return []
-    by_size: dict[str, dict[int, Judged]] = {}
-    for result in results:
-        for name, judged in result.judged(normalised=False).items():
-            by_size.setdefault(name, {})[result.facts["selection"]["n_rep"]] = judged
-    by_size = {"total": by_size.pop("total"), **by_size}
-    sizes = sorted(by_size["total"])
-    values = "; ".join(f"N = {n}: total ERF {by_size['total'][n].value:.4g}" for n in sizes)
-    caption = (
-        "Distance between selection and prior against the number of replicas, with the median and the 50, 68 and "
-        "90 % bands of random subsets. Estimators are not normalised here, since the normalisation depends on N; "
-        "the total ERF is."
-    )
-    text = ""
-    if len(sizes) < len(results):
-        text = "Several files have the same size; the plot shows the last one of each size."
-    figure = plot("erf_by_size", draw_erf_by_size(by_size), caption, f"Distances by size. {values}.")
-    return [Group("Distance against size", [figure], text)]
-
-
 def _article(
+    anchor: str,
     result: Result,
-    plot: _Plotter,
+    plot: Plotter,
     samples: dict[tuple[Any, ...], PriorSample | str],
     folders: Sequence[Path],
 ) -> Article:
-    groups = [Group("Search", _search_plots(result, plot))]
+    groups = [search_group(result, plot)]
     sample = _sample(result, samples, folders)
     result.facts["comparison"] = None
     if sample is not None:
         found = compare(result, sample)
         result.facts["comparison"] = found.facts
         _note_differences(result, found)
-        groups += _set_groups(result, found, plot)
+        groups += set_groups(result, found, plot)
     result.facts["missing"] = list(result.missing)
-    anchor = (plot.prefix or "result").strip("_").replace(" ", "-")
     return Article(anchor, result.facts, groups, result.missing)
 
 
@@ -178,7 +123,7 @@ def _sample(
     if key not in samples:
         try:
             samples[key] = sample_prior(result, folders)
-        except PDFSetError as error:
+        except (PDFSetError, OutputError) as error:
             samples[key] = str(error)
     found = samples[key]
     if isinstance(found, str):
@@ -205,188 +150,3 @@ def _note_differences(result: Result, found: Comparison) -> None:
         result.missing.append(
             "No luminosities: the set covers no invariant mass between 20 GeV and 5 TeV at 13 TeV."
         )
-
-
-def _names(result: Result) -> tuple[str, str]:
-    """Legends of prior and selection."""
-    n_rep, members = result.facts["selection"]["n_rep"], result.facts["prior"]["members"]
-    return f"prior ({members})", f"compressed ({n_rep})"
-
-
-def _search_plots(result: Result, plot: _Plotter) -> list[Plot]:
-    plots = []
-    iteration, erf, seconds = result.history
-    normalised = result.judged()
-    total = normalised["total"]
-    if len(iteration):
-        plots.append(
-            plot(
-                "convergence",
-                draw_convergence(iteration, erf, seconds, total),
-                "Lowest total ERF among all islands after each iteration. The grey band is the central 68 % of random "
-                "subsets of the same size.",
-                f"Total ERF falls from {erf[0]:.4g} to {erf[-1]:.4g} in {len(erf)} iterations and {seconds[-1]:.3g} "
-                f"seconds; random subsets have a median of {total.random['rmd']:.3g}.",
-            )
-        )
-    listed = "; ".join(f"{name} {one.value:.3g}" for name, one in normalised.items())
-    plots.append(
-        plot(
-            "erf_estimators",
-            draw_erf_per_estimator(normalised, _names(result)[1]),
-            "ERF of every estimator, divided by the normalisation, with median, mean (×) and 50, 68 and 90 % bands of "
-            "random subsets. The dotted line is the normalisation itself.",
-            f"ERF of the selection by estimator: {listed}. Random subsets are near one.",
-        )
-    )
-    return plots
-
-
-def _set_groups(result: Result, found: Comparison, plot: _Plotter) -> list[Group]:
-    makers: list[Callable[[Result, Comparison, _Plotter], list[Group]]] = [
-        _band_groups,
-        _correlation_group,
-        _distribution_group,
-        _frechet_group,
-        _luminosity_group,
-    ]
-    return [group for make in makers for group in make(result, found, plot)]
-
-
-def _pid_label(pids: Sequence[int]) -> str:
-    return " = ".join(flavour_label(pid) for pid in pids)
-
-
-def _pid_text(pids: Sequence[int]) -> str:
-    return " = ".join(flavour_text(pid) for pid in pids)
-
-
-def _band_groups(result: Result, found: Comparison, plot: _Plotter) -> list[Group]:
-    groups = []
-    for (q, flavours), where in zip(found.bands.items(), ("q0", "high"), strict=False):
-        plots = [
-            _band_plot(result, found, plot, q, where, number, some)
-            for number, some in enumerate(_chunks(flavours), 1)
-        ]
-        absent = found.vanishing[q]
-        text = (
-            f"Zero in every replica at this scale: {', '.join(map(flavour_text, absent))}." if absent else ""
-        )
-        groups.append(Group(f"Parton densities at Q = {q:g} GeV", plots, text))
-    return groups
-
-
-def _chunks(flavours: Sequence[FlavourBands]) -> list[Sequence[FlavourBands]]:
-    return [flavours[i : i + _PANELS] for i in range(0, len(flavours), _PANELS)]
-
-
-def _band_plot(
-    result: Result,
-    found: Comparison,
-    plot: _Plotter,
-    q: float,
-    where: str,
-    number: int,
-    flavours: Sequence[FlavourBands],
-) -> Plot:
-    panels = [BandPanel(f"${_pid_label(f.pids)}$", f.absolute, f.ratio) for f in flavours]
-    named = ", ".join(_pid_text(f.pids) for f in flavours)
-    rows = {tuple(row["flavours"]): row for row in found.facts["bands"] if row["q"] == q}
-    shifts = "; ".join(
-        f"{_pid_text(f.pids)}: mean within {rows[f.pids]['largest_shift']:.2g} standard deviations of the prior"
-        for f in flavours
-    )
-    return plot(
-        f"bands_{where}_{number}",
-        draw_bands(found.sample.x, panels, _names(result), q),
-        f"{named}: mean with central 68 % interval (bands) and standard deviation (broken lines) of prior and "
-        "compressed set; below, the same divided by the mean of the prior.",
-        f"x f(x, Q) at Q = {q:g} GeV against x, prior and compressed. {shifts}.",
-    )
-
-
-def _correlation_group(result: Result, found: Comparison, plot: _Plotter) -> list[Group]:
-    points = found.reference.points
-    if not len(points):
-        return []
-    pids = [found.sample.pids[f] for f in points[:, 0]]
-    prior, compressed = _names(result)
-    matrices = found.correlations
-    figure = draw_correlations(
-        {prior: matrices.first, compressed: matrices.second},
-        ("compressed − prior", matrices.difference),
-        pids,
-    )
-    nodes = ", ".join(f"{x:.2g}" for x in dict.fromkeys(found.sample.x[points[:, 1]]))
-    numbers = (
-        f"the largest difference is {matrices.largest:.2g}, the root of the mean square {matrices.rms:.2g}"
-    )
-    caption = (
-        f"Correlations between flavours at Q = {found.sample.q0:g} GeV, each at x = {nodes} in this order; "
-        f"{numbers}."
-    )
-    alt = f"Correlation matrices of prior and compressed set over {len(points)} points; {numbers}."
-    return [Group("Correlations", [plot("correlations", figure, caption, alt)])]
-
-
-def _distribution_group(result: Result, found: Comparison, plot: _Plotter) -> list[Group]:
-    plots = []
-    for number, x in enumerate(sorted({d.x for d in found.distributions}), 1):
-        here = [d for d in found.distributions if d.x == x]
-        panels = [_distribution_panel(d) for d in here]
-        heading = f"$x = {x:.3g}$,  $Q = {found.sample.q0:g}$ GeV"
-        alt = "; ".join(f"{_pid_text(d.pids)} D = {d.ks.value:.2g}" for d in here)
-        plots.append(
-            plot(
-                f"distributions_{number}",
-                draw_distributions(panels, _names(result), heading),
-                f"Values of the replicas at x = {x:.3g}; replicas outside the range are in the outermost bins. "
-                "D is the Kolmogorov-Smirnov distance between prior and compressed set, beside the median of random "
-                "subsets of the same size.",
-                f"Histograms at x = {x:.3g}. Kolmogorov-Smirnov distances: {alt}.",
-            )
-        )
-    return [Group("Distributions", plots)] if plots else []
-
-
-def _distribution_panel(one: Distribution) -> DistributionPanel:
-    note = f"$D$ = {one.ks.value:.3f}  (random: {one.ks.random['rmd']:.3f})"
-    return DistributionPanel(f"${_x_label(one.pids)}$", (one.prior, one.compressed), note)
-
-
-def _x_label(pids: Sequence[int]) -> str:
-    return " = ".join(rf"x\,{flavour_label(pid)}" for pid in pids)
-
-
-def _frechet_group(result: Result, found: Comparison, plot: _Plotter) -> list[Group]:
-    judged = {_pid_label(pids): one for pids, one in found.frechet.items()}
-    if not judged:
-        return []
-    alt = "; ".join(
-        f"{_pid_text(pids)} {one.value:.2g} (random {one.random['rmd']:.2g})"
-        for pids, one in found.frechet.items()
-    )
-    caption = (
-        "Squared Fréchet distance between prior and compressed set, per flavour over all x nodes at "
-        f"Q = {found.sample.q0:g} GeV, with median and bands of random subsets of the same size."
-    )
-    figure = draw_frechet(judged, _names(result)[1])
-    return [
-        Group("Fréchet distance", [plot("frechet", figure, caption, f"Squared Fréchet distances: {alt}.")])
-    ]
-
-
-def _luminosity_group(result: Result, found: Comparison, plot: _Plotter) -> list[Group]:
-    if not found.luminosity:
-        return []
-    shift = max(float(np.nanmax(np.abs(both[1].mean - 1))) for both in found.luminosity.values())
-    figure = draw_luminosities(found.mass, found.luminosity, _names(result), SQRT_S)
-    caption = (
-        "Parton luminosities at the scale of the invariant mass, divided by the mean of the prior: mean with central "
-        "68 % interval (bands) and standard deviation (broken lines). q stands for all quarks and antiquarks."
-    )
-    alt = (
-        f"Ratios of the luminosities gg, gq, q qbar and qq to the prior from {found.mass[0]:.3g} to "
-        f"{found.mass[-1]:.3g} GeV; the mean of the compressed set stays within {100 * shift:.2g} % of the prior."
-    )
-    return [Group("Parton luminosities", [plot("luminosities", figure, caption, alt)])]

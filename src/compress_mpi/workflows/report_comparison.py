@@ -186,6 +186,8 @@ def _luminosity(sample: PriorSample, result: Result) -> dict[str, tuple[Bands, B
     found = {}
     for c, channel in enumerate(CHANNELS if sample.mass.size else ()):
         prior = bands(sample.luminosity[:, :, c])
+        if not prior.mean.all():  # a set without antiquarks has no qqbar
+            continue
         compressed = bands(sample.luminosity[result.rows, :, c])
         found[channel] = relative_to(prior, prior.mean), relative_to(compressed, prior.mean)
     return found

@@ -64,9 +64,14 @@ def draw_convergence(iteration: FloatArray, erf: FloatArray, seconds: FloatArray
         _random_level(axes, total)
         line = axes.plot(x, erf, color=LOOKS[1].colour, drawstyle="steps-post", label="best subset so far")[0]
         end = axes.plot(x[-1], erf[-1], LOOKS[1].marker, color=LOOKS[1].colour, ms=8, clip_on=False)[0]
-        axes.set(xscale="log", yscale="log", xlabel=label)
-        axes.set_xlim(x[0] * 0.9, x[-1] * 1.15)
-        axes.set_ylim(bottom=min(float(erf[-1]), total.random["l68"]) * 0.8)
+        axes.set(yscale="log", xlabel=label)
+        if label == "iteration":
+            axes.set(xscale="log", xlim=(x[0] * 0.9, x[-1] * 1.15))
+        else:
+            axes.set_xlim(0, x[-1] * 1.04)
+        lowest = min(float(erf[-1]), total.random["l68"])
+        if lowest > 0:
+            axes.set_ylim(bottom=0.8 * lowest)
         _plain_log_ticks(axes)
     panels[0].set_ylabel("total ERF")
     panels[0].annotate(
@@ -142,16 +147,22 @@ def draw_erf_per_estimator(judged: Mapping[str, Judged], compressed: str) -> Fig
 
     figure = new_figure(SLIDE_WIDTH, 1.6 + 0.72 * len(judged))
     axes = figure.subplots()
+    axes.set_xscale("log")
     rows = np.arange(len(judged))[::-1]
+    known = [v for one in judged.values() for v in (one.value, one.random["l90"], one.random["rmd"]) if v > 0]
+    least = 0.5 * min(known, default=0.1)
     for row, (name, one) in zip(rows, judged.items(), strict=True):
-        _random_bar(axes, row, one)
-        axes.plot(one.value, row, LOOKS[1].marker, color=LOOKS[1].colour, ms=11, mec="white", zorder=5)
+        _random_bar(axes, row, one, least)
+        axes.plot(
+            max(one.value, least), row, LOOKS[1].marker, color=LOOKS[1].colour, ms=11, mec="white", zorder=5
+        )
         if name == "total":
             axes.axhline(row + 0.5, color="#3c4654", lw=0.8)
+    axes.set_xlim(least, 2 * max(one.random["u90"] for one in judged.values()))
     axes.axvline(1.0, color="#3c4654", lw=1, ls=":", zorder=0)
     axes.set_yticks(rows, ["total" if n == "total" else estimator_label(n) for n in judged])
     axes.tick_params(axis="y", length=0)
-    axes.set(xscale="log", xlabel="ERF / normalisation", ylim=(-0.6, len(judged) - 0.4))
+    axes.set(xlabel="ERF / normalisation", ylim=(-0.6, len(judged) - 0.4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     axes.grid(axis="x", alpha=0.25)
     handles, labels = random_legend(mean=True)
@@ -160,10 +171,10 @@ def draw_erf_per_estimator(judged: Mapping[str, Judged], compressed: str) -> Fig
     return figure
 
 
-def _random_bar(axes: Axes, row: float, one: Judged) -> None:
+def _random_bar(axes: Axes, row: float, one: Judged, least: float) -> None:
     """Nested horizontal bars, thinner as they widen."""
     for level, height in zip(_LEVELS, (0.34, 0.52, 0.66), strict=True):
-        low, high = (max(one.random[edge + level], 1e-300) for edge in "lu")
+        low, high = (max(one.random[edge + level], least) for edge in "lu")
         axes.barh(row, high - low, left=low, height=height, color=RANDOM_SHADES[level], lw=0)
     axes.plot([one.random["rmd"]] * 2, [row - 0.33, row + 0.33], color="#3c4654", lw=1.8)
     axes.plot(one.random["rcv"], row, "x", color="#3c4654", ms=8, mew=2)

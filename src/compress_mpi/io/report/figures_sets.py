@@ -263,6 +263,8 @@ def draw_luminosities(
         axes.text(0.5, 0.93, title, transform=axes.transAxes, ha="center", va="top", fontsize=20)
         axes.set_ylim(*_full_ratio_limits(of_sets))
         _mass_axis(axes, mass)
+    for axes in grid.flat[len(ratios) :]:
+        axes.set_visible(False)
     for axes in grid[:, 0]:
         axes.set_ylabel("ratio to prior")
     for axes in grid[1]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -128,15 +129,24 @@ def render_page(
 def _json(data: Any) -> Any:
     import markupsafe
 
-    text = json.dumps(data, indent=1, allow_nan=False)
+    text = json.dumps(_finite(data), indent=1, allow_nan=False)
     # inside <script> nothing is unescaped, so the only danger is a tag that ends it
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return markupsafe.Markup(text)
 
 
+def _finite(data: Any) -> Any:
+    """The same with null for NaN and infinities, which JSON does not know."""
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
 def _number(value: float) -> str:
-    return f"{value:.4g}"
+    return f"{value:.4g}" if math.isfinite(value) else "–"
 
 
 def _duration(seconds: float) -> str:

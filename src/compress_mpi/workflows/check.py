@@ -1,0 +1,271 @@
+"""``check``: everything that a run would refuse, and what it would do, without doing it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compress_mpi.errors import OutputError, StoreError
+from compress_mpi.io.runcard import RuncardSource, differences, load_runcard
+from compress_mpi.io.store import read_tree
+from compress_mpi.parallel.launcher import cores_available
+from compress_mpi.workflows.outputs import Outputs, plan_outputs
+from compress_mpi.workflows.plan import PROCESS_BYTES, Cost, estimate, reading_seconds, seconds_on
+from compress_mpi.workflows.prior import PriorPlan, plan_prior
+from compress_mpi.workflows.record import SEARCH_VERSION
+
+__all__ = ["DryRun", "check_runcard", "describe", "dry_run", "human_bytes", "human_seconds"]
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """A runcard that would run.
+
+    Attributes
+    ----------
+    source : RuncardSource
+    plan : PriorPlan
+    outputs : list of (Outputs, str)
+        Files of every size, and what a run would do about them.
+    warnings : tuple of str
+    """
+
+    source: RuncardSource
+    plan: PriorPlan
+    outputs: list[tuple[Outputs, str]]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a run would warn of at its start."""
+        return (*self.source.warnings, *self.plan.warnings)
+
+
+def dry_run(
+    runcard: Path, overrides: Sequence[str] = (), folders: Sequence[Path] = (), backend: str | None = None
+) -> DryRun:
+    """Refuse whatever a run would refuse before its work starts; nothing is left behind.
+
+    Parameters
+    ----------
+    runcard : Path
+    overrides : sequence of str
+        ``key=value``.
+    folders : sequence of Path
+        Where to look for the set first.
+    backend : str or None
+        Reader of LHAPDF sets; None takes the runcard's.
+
+    Raises
+    ------
+    CompressError
+        As the run would.
+    """
+    source = load_runcard(runcard, overrides)
+    plan = plan_prior(source.config, folders, backend or source.config.backend)
+    outputs = plan_outputs(source.config.output, plan.pdfset.name, source.config.compressed)
+    for output in outputs:
+        _require_possible(output)
+    return DryRun(source, plan, [(output, _prospect(source, output)) for output in outputs])
+
+
+def _require_possible(output: Outputs) -> None:
+    """As ``outputs.require_writable``, but take back every folder that had to be made.
+
+    Temporaries of dead runs stay too: a job on another machine may be writing them.
+    """
+    if output.result.is_dir():
+        raise OutputError(f"output: {output.result}: is a folder; expected the name of a file")
+    for path in (output.result, output.compress_dat, output.erf_random):
+        try:
+            with _folder(path.parent):
+                probe = path.parent / f".{path.name}.check.{os.getpid()}"
+                probe.touch()
+                probe.unlink()
+        except OSError as error:
+            raise OutputError(
+                f"output: {path.parent}: cannot write there: {error.strerror or error}; choose another 'output'"
+            ) from error
+
+
+@contextlib.contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def _prospect(source: RuncardSource, output: Outputs) -> str:
+    """What a run would do with the result file."""
+    if not output.result.exists():
+        return "new"
+    tree = read_tree(output.result)
+    reasons = differences(
+        json.loads(tree.datasets["/settings"]), {**source.effective, "compressed": output.n_rep}
+    )
+    version = int(tree.attributes["/", "search_version"])
+    if version != SEARCH_VERSION:
+        reasons.append(f"search_version: {version} in the file, {SEARCH_VERSION} in this release")
+    if reasons:
+        raise StoreError(
+            f"{output.result}: result of another run, cannot be continued:\n  "
+            + "\n  ".join(reasons)
+            + "\nchange it back, choose another 'output', or start over with --restart"
+        )
+    done, most = len(tree.datasets["/history/erf"]), source.config.max_iteration
+    complete = tree.attributes["/", "status"] == "complete"
+    return "complete already" if complete else f"goes on after iteration {done} of {most}"
+
+
+def describe(run: DryRun, cost: Cost, cores: int) -> dict[str, Any]:
+    """The plan as JSON-able facts.
+
+    Parameters
+    ----------
+    run : DryRun
+    cost : Cost
+        See ``plan.estimate``.
+    cores : int
+        Threads of a run in one process.
+
+    Returns
+    -------
+    dict
+        Bytes and seconds as plain numbers. Sizes that are complete take no time.
+    """
+    plan, config = run.plan, run.source.config
+    sizes = [
+        {
+            "n_rep": size.n_rep,
+            "status": prospect,
+            "evaluations": size.evaluations,
+            "evaluations_per_second_and_core": size.rate,
+            "seconds": 0.0 if "complete" in prospect else seconds_on(cost, size, cores, 1),
+            "files": {name: {"path": str(p), "exists": p.exists()} for name, p in _files(output).items()},
+            "set_bytes": (output.n_rep + 1) * plan.pdfset.member_path(1).stat().st_size,
+        }
+        for size, (output, prospect) in zip(cost.sizes, run.outputs, strict=True)
+    ]
+    return {
+        "runcard": str(run.source.path),
+        "settings": run.source.effective,
+        "prior": _prior(plan),
+        "estimators": list(config.estimators.names),
+        "points": cost.points,
+        "correlation_points": cost.correlation_points,
+        "search": {
+            "minimizer": config.minimizer,
+            "islands": cost.islands,
+            "max_iteration": config.max_iteration,
+            "trials": config.trials,
+        },
+        "memory": {
+            "node_bytes": cost.node_bytes,
+            "rank_bytes": PROCESS_BYTES,
+            "island_bytes": max(size.state_bytes for size in cost.sizes),
+        },
+        "machine": {"cores": cores, "seconds_to_read": reading_seconds(cost, 1)},
+        "seconds": reading_seconds(cost, 1) + sum(size["seconds"] for size in sizes),
+        "sizes": sizes,
+        "warnings": list(run.warnings),
+    }
+
+
+def _files(output: Outputs) -> dict[str, Path]:
+    return {
+        "result": output.result,
+        "compressed_set": output.folder / output.set_name,
+        "selection": output.compress_dat,
+        "random": output.erf_random,
+        "reduced": output.erf_reduced,
+    }
+
+
+def _prior(plan: PriorPlan) -> dict[str, Any]:
+    return {
+        "name": plan.pdfset.name,
+        "path": str(plan.pdfset.path),
+        "members": len(plan.members),
+        "first_member": plan.members[0],
+        "flavours": list(plan.flavours),
+        "absent": [pid for pid in plan.flavours if pid not in plan.pdfset.flavours],
+        "x": {"min": float(plan.xgrid[0]), "max": float(plan.xgrid[-1]), "nodes": len(plan.xgrid)},
+        "q0": plan.q0,
+        "backend": plan.backend,
+    }
+
+
+def check_runcard(
+    runcard: Path,
+    overrides: Sequence[str] = (),
+    folders: Sequence[Path] = (),
+    backend: str | None = None,
+    as_json: bool = False,
+) -> str:
+    """The dry run as text, or as JSON; arguments and errors as for ``dry_run``."""
+    run = dry_run(runcard, overrides, folders, backend)
+    facts = describe(run, estimate(run.source.config, run.plan), cores_available())
+    return json.dumps(facts, indent=2) if as_json else "\n".join(_lines(facts))
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    prior, search, memory, machine = (facts[key] for key in ("prior", "search", "memory", "machine"))
+    x = prior["x"]
+    return [
+        f"{facts['runcard']}: would run",
+        f"prior       {prior['name']} in {prior['path']}",
+        f"            {prior['members']} replicas to select from, numbered from {prior['first_member']}; "
+        f"read by {prior['backend']}",
+        f"            q0 = {prior['q0']:g} GeV, flavours {prior['flavours']}, {x['nodes']} nodes "
+        f"x = {x['min']:.3g} ... {x['max']:.3g}",
+        f"estimators  {', '.join(facts['estimators'])}",
+        f"            {facts['points']} points, {facts['correlation_points']} of them in the correlation matrix, "
+        "at most",
+        f"search      {search['minimizer']}, {search['islands']} islands of {search['max_iteration']} iterations; "
+        f"{search['trials']} random subsets",
+        f"memory      {human_bytes(memory['node_bytes'])} per node, {human_bytes(memory['rank_bytes'])} per rank for "
+        f"Python and its libraries, {human_bytes(memory['island_bytes'])} per island",
+        f"time        about {human_seconds(facts['seconds'])} here in one process on {machine['cores']} cores; "
+        f"reading takes {human_seconds(machine['seconds_to_read'])} of it",
+        *(line for size in facts["sizes"] for line in _size_lines(size)),
+    ]
+
+
+def _size_lines(size: dict[str, Any]) -> list[str]:
+    width = max(len(name) for name in size["files"])
+    return [
+        "",
+        f"N = {size['n_rep']}: {size['status']}; {size['evaluations']:.3g} evaluations at "
+        f"{size['evaluations_per_second_and_core']:.3g} per second and core, {human_seconds(size['seconds'])}",
+        *(
+            f"  {name.replace('_', ' '):<{width}}  {entry['path']}" + ("  (exists)" if entry["exists"] else "")
+            for name, entry in size["files"].items()
+        ),
+        f"  {'':<{width}}  the set will take {human_bytes(size['set_bytes'])}",
+    ]
+
+
+def human_bytes(count: float) -> str:
+    """Such as ``9.8 MB``."""
+    for unit in ("B", "kB", "MB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def human_seconds(seconds: float) -> str:
+    """Such as ``12 s``, ``3 min`` or ``2 h 05 min``."""
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,245 @@
+"""``diff``: what differs between two results, and whether their ERFs may be compared at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress_mpi.errors import StoreError
+from compress_mpi.io.runcard import RESUMABLE_KEYS
+from compress_mpi.io.store import Tree, estimator_names, read_tree
+
+__all__ = ["compare_results", "diff_files"]
+
+_GRID = ("flavours", "xgrid", "q0")
+_LAUNCH = ("started", "host", "mpi", "ranks", "nodes", "threads", "first_iteration", "end")
+
+
+def diff_files(first: Path, second: Path, as_json: bool = False) -> str:
+    """Tell what differs.
+
+    Parameters
+    ----------
+    first, second : Path
+        Result files, also unfinished ones.
+    as_json : bool
+        JSON instead of text.
+
+    Raises
+    ------
+    StoreError
+        If either cannot be read or is of another task.
+    """
+    facts = compare_results(_read(first), _read(second))
+    facts = {"files": [str(first), str(second)], **facts}
+    return json.dumps(facts, indent=2) if as_json else "\n".join(_lines(facts))
+
+
+def _read(path: Path) -> Tree:
+    tree = read_tree(path)
+    task = str(tree.attributes["/", "task"])
+    if task != "compress":
+        raise StoreError(f"{path}: a result of task '{task}'; expected 'compress'")
+    return tree
+
+
+def compare_results(first: Tree, second: Tree) -> dict[str, Any]:
+    """Differences between two results.
+
+    Parameters
+    ----------
+    first, second : Tree
+
+    Returns
+    -------
+    dict
+        JSON-able. ``settings``, ``versions`` and ``prior`` map what differs to ``[first, second]``;
+        ``selection`` counts shared replicas; ``erf`` holds both totals, whether they may be compared
+        (``reasons`` says why not), and, where only the normalisation differs, both totals under that
+        of the first (``common``).
+    """
+    trees = first, second
+    settings = [json.loads(tree.datasets["/settings"]) for tree in trees]
+    return {
+        "identical": _same_answer(first, second),
+        "status": [str(tree.attributes["/", "status"]) for tree in trees],
+        "settings": _changed(*(dict(_flat(one)) for one in settings)),
+        "versions": _changed(*(json.loads(tree.attributes["/", "versions"]) for tree in trees)),
+        "prior": _changed(*(_prior(tree) for tree in trees)),
+        "launches": [_launches(tree) for tree in trees],
+        "selection": _overlap(*(np.asarray(tree.datasets["/selection/index"]) for tree in trees)),
+        "erf": _erf(first, second, settings),
+        "estimators": {
+            name: [_estimator(tree, name) for tree in trees]
+            for name in dict.fromkeys([*estimator_names(first), *estimator_names(second)])
+        },
+    }
+
+
+def _same_answer(first: Tree, second: Tree) -> bool:
+    """Bit for bit the same search, whoever ran it."""
+    names = ("/selection/index", "/history/erf", "/prior/xgrid", "/prior/flavours", "/prior/q0")
+    return (
+        all(np.array_equal(first.datasets[name], second.datasets[name]) for name in names)
+        and first.attributes["/prior", "sha256"] == second.attributes["/prior", "sha256"]
+        and first.attributes["/selection", "erf"] == second.attributes["/selection", "erf"]
+    )
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _changed(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, list[Any]]:
+    keys = dict.fromkeys([*first, *second])
+    return {key: [first.get(key), second.get(key)] for key in keys if first.get(key) != second.get(key)}
+
+
+def _prior(tree: Tree) -> dict[str, Any]:
+    names = ("name", "members", "first_member", "sha256")
+    facts = {name: _plain(tree.attributes["/prior", name]) for name in names}
+    return facts | {name: _plain(tree.datasets[f"/prior/{name}"]) for name in _GRID}
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def _launches(tree: Tree) -> list[dict[str, Any]]:
+    columns = [np.asarray(tree.datasets[f"/launches/{key}"], dtype=object).tolist() for key in _LAUNCH]
+    return [dict(zip(_LAUNCH, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _overlap(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
+    return {
+        "n_rep": [len(first), len(second)],
+        "shared": len(np.intersect1d(first, second)),
+        "only_first": np.setdiff1d(first, second).tolist(),
+        "only_second": np.setdiff1d(second, first).tolist(),
+    }
+
+
+def _estimator(tree: Tree, name: str) -> dict[str, float] | None:
+    at = tree.attributes
+    if (f"/estimators/{name}", "erf") not in at:
+        return None
+    distance, norm, spread = (
+        float(at[f"/estimators/{name}", key]) for key in ("erf", "normalisation", "normalisation_spread")
+    )
+    return {"distance": distance, "normalisation": norm, "uncertainty": spread / norm, "erf": distance / norm}
+
+
+def _erf(first: Tree, second: Tree, settings: list[dict[str, Any]]) -> dict[str, Any]:
+    reasons = _not_the_same_distance(first, second, settings)
+    common = None
+    if not reasons:
+        names = estimator_names(first)
+        norms = [_values(tree, names, "normalisation") for tree in (first, second)]
+        if not np.array_equal(*norms):
+            off = float(np.max(np.abs(norms[1] / norms[0] - 1)))
+            reasons.append(f"the normalisations differ, by up to {100 * off:.2g} %")
+            common = [float(np.mean(_values(t, names, "erf") / norms[0])) for t in (first, second)]
+    totals = [float(tree.attributes["/selection", "erf"]) for tree in (first, second)]
+    return {"total": totals, "comparable": not reasons, "reasons": reasons, "common": common}
+
+
+def _values(tree: Tree, names: list[str], key: str) -> np.ndarray:
+    return np.array([tree.attributes[f"/estimators/{name}", key] for name in names])
+
+
+def _not_the_same_distance(first: Tree, second: Tree, settings: list[dict[str, Any]]) -> list[str]:
+    """Why the two ERFs are not even the same function of a subset."""
+    reasons = []
+    if first.attributes["/prior", "sha256"] != second.attributes["/prior", "sha256"] or any(
+        not np.array_equal(first.datasets[f"/prior/{name}"], second.datasets[f"/prior/{name}"])
+        for name in _GRID
+    ):
+        reasons.append("the priors differ, in set, scale, flavours or nodes")
+    if first.attributes["/selection", "n_rep"] != second.attributes["/selection", "n_rep"]:
+        reasons.append("the sizes differ, and each has a normalisation of its own")
+    if estimator_names(first) != estimator_names(second):
+        reasons.append("the estimators differ")
+    if settings[0]["definition"] != settings[1]["definition"]:
+        reasons.append("the definitions differ")
+    return reasons
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    files = facts["files"]
+    lines = [f"A  {files[0]}: {facts['status'][0]}", f"B  {files[1]}: {facts['status'][1]}", ""]
+    lines += _section("settings", facts["settings"])
+    lines += _section("prior", facts["prior"])
+    lines += _section("versions", facts["versions"])
+    lines += [f"launches    {_ranks(facts['launches'][0])} | {_ranks(facts['launches'][1])}"]
+    lines += ["", *_selection_lines(facts["selection"], facts["identical"]), ""]
+    return lines + _erf_lines(facts)
+
+
+def _section(title: str, changed: Mapping[str, list[Any]]) -> list[str]:
+    if not changed:
+        return [f"{title:<12}the same"]
+    return [f"{title:<12}"] + [
+        f"  {key}: {_short(pair[0])} | {_short(pair[1])}"
+        + ("  (does not touch the answer)" if key in RESUMABLE_KEYS else "")
+        for key, pair in changed.items()
+    ]
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:40]}... ({len(text)} characters)"
+
+
+def _ranks(launches: list[dict[str, Any]]) -> str:
+    ranks = "+".join(str(launch["ranks"]) for launch in launches)
+    return f"{len(launches)} launch{'' if len(launches) == 1 else 'es'} on {ranks or 'no'} rank(s)"
+
+
+def _selection_lines(selection: dict[str, Any], identical: bool) -> list[str]:
+    first, second = selection["n_rep"]
+    lines = [f"selection   {selection['shared']} replicas in both, of {first} | {second}"]
+    if identical:
+        lines.append("            same search, same history, same answer, bit for bit")
+    for name, key in (("A", "only_first"), ("B", "only_second")):
+        if selection[key]:
+            lines.append(f"  only in {name}: {' '.join(map(str, selection[key]))}")
+    return lines
+
+
+def _erf_lines(facts: dict[str, Any]) -> list[str]:
+    erf = facts["erf"]
+    lines = [f"{'ERF':<20}{'A':>12}{'B':>12}{'B/A':>9}   distance A, B; normalisation A, B"]
+    lines += [_estimator_line(name, pair) for name, pair in facts["estimators"].items()]
+    lines.append(f"{'total':<20}{erf['total'][0]:>12.6g}{erf['total'][1]:>12.6g}{_ratio(erf['total'])}")
+    if not erf["comparable"]:
+        lines.append(f"These ERFs must not be compared: {'; '.join(erf['reasons'])}.")
+    if erf["common"]:
+        lines.append(
+            f"Under the normalisation of A: {erf['common'][0]:.6g} | {erf['common'][1]:.6g}"
+            f" (B/A {erf['common'][1] / erf['common'][0]:.4g})"
+        )
+    return lines
+
+
+def _estimator_line(name: str, pair: list[dict[str, float] | None]) -> str:
+    first, second = pair
+    shown = "".join(f"{one['erf']:>12.6g}" if one else f"{'-':>12}" for one in pair)
+    if first is None or second is None:
+        return f"{name:<20}{shown}"
+    return (
+        f"{name:<20}{shown}{_ratio([first['erf'], second['erf']])}   "
+        f"{first['distance']:.5g}, {second['distance']:.5g}; "
+        f"{first['normalisation']:.5g}, {second['normalisation']:.5g}"
+    )
+
+
+def _ratio(pair: list[float]) -> str:
+    return f"{pair[1] / pair[0]:>9.3g}" if pair[0] else f"{'-':>9}"

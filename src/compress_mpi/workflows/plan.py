@@ -1,0 +1,224 @@
+"""How much work, memory and time a compression will take, before any of it is spent.
+
+Memory is counted on arrays of the right shape. Time comes from a short measurement
+of the real kernel on random numbers: its cost hardly depends on the values.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from compress_mpi.io.backends import read_members
+from compress_mpi.io.settings import CompressConfig
+from compress_mpi.methods.selection.error_function import build_reference
+from compress_mpi.methods.selection.estimators import ESTIMATORS
+from compress_mpi.methods.selection.kernel import (
+    Problem,
+    build_problem,
+    correlation_columns,
+    empty_state,
+    standardise,
+)
+from compress_mpi.methods.selection.normalisation import random_distances
+from compress_mpi.methods.selection.search import IslandSearch, SearchSettings
+from compress_mpi.parallel.serial import SerialTeam
+from compress_mpi.workflows.prior import PriorPlan
+
+__all__ = ["PROCESS_BYTES", "Cost", "SizeCost", "estimate", "idle_ranks", "reading_seconds", "seconds_on"]
+
+PROCESS_BYTES = 200_000_000
+"""Python and its libraries in one rank, as ``top`` counts them."""
+
+_MEASUREMENT = 0.5
+_TRIALS = 20
+_REPLICAS_PER_READER = 32
+
+
+@dataclass(frozen=True)
+class SizeCost:
+    """Work of one subset size.
+
+    Attributes
+    ----------
+    n_rep : int
+        Size N.
+    evaluations : int
+        Of the error function in the search, over all islands.
+    rate : float
+        Evaluations per second on one core of this machine.
+    trial : float
+        Seconds for one random subset.
+    state_bytes : int
+        One island.
+    crew : int
+        Ranks that can share one island.
+    """
+
+    n_rep: int
+    evaluations: int
+    rate: float
+    trial: float
+    state_bytes: int
+    crew: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Work and memory of a runcard.
+
+    Attributes
+    ----------
+    islands, trials, members : int
+    points, correlation_points : int
+        Points that enter the estimators; upper bounds, as constant and dependent points are left out.
+    node_bytes : int
+        Arrays that a node holds once: the prior on the grid and its standardised copy.
+    member_seconds : float
+        Reading one member.
+    sizes : tuple of SizeCost
+    """
+
+    islands: int
+    trials: int
+    members: int
+    points: int
+    correlation_points: int
+    node_bytes: int
+    member_seconds: float
+    sizes: tuple[SizeCost, ...]
+
+    def rank_bytes(self, ranks: int) -> int:
+        """Memory of one of so many ranks, the arrays of its node not counted."""
+        mine = -(-self.islands // max(ranks, 1))
+        return PROCESS_BYTES + mine * max(size.state_bytes for size in self.sizes)
+
+
+def estimate(config: CompressConfig, plan: PriorPlan, seconds: float = _MEASUREMENT) -> Cost:
+    """Measure this machine for a little while on a problem of the right shape.
+
+    Parameters
+    ----------
+    config : CompressConfig
+    plan : PriorPlan
+        Of its prior.
+    seconds : float
+        Time for the measurement of the search, shared by the sizes.
+
+    Raises
+    ------
+    PDFSetError
+        If the first or the last replica cannot be read.
+    """
+    reading = _reading(plan)
+    problem = _random_problem(config, plan)
+    settings = [
+        SearchSettings(config.minimizer, n, config.max_iteration, config.seed, config.islands)
+        for n in config.compressed
+    ]
+    sizes = tuple(_measure(problem, one, seconds / len(settings)) for one in settings)
+    grid = 8 * len(plan.members) * len(plan.flavours) * len(plan.xgrid)
+    return Cost(
+        settings[0].n_islands,
+        config.trials,
+        len(plan.members),
+        problem.z.shape[1],
+        problem.zc.shape[1],
+        grid + problem.z.nbytes + problem.zc.nbytes,
+        reading,
+        sizes,
+    )
+
+
+def _reading(plan: PriorPlan) -> float:
+    """Seconds per member, from the two ends of the set."""
+    ends = [plan.members[0], plan.members[-1]]
+
+    def read() -> None:
+        read_members(plan.pdfset, ends, plan.flavours, plan.xgrid, plan.q0, plan.backend)
+
+    # the first call also imports the library
+    read()
+    return _timed(read) / len(ends)
+
+
+def _timed(function: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def _random_problem(config: CompressConfig, plan: PriorPlan) -> Problem:
+    present = [pid for pid in plan.flavours if pid in plan.pdfset.flavours]
+    rng = np.random.default_rng(0)
+    prior = 1.0 + rng.standard_normal((len(plan.members), len(present), len(plan.xgrid)))
+    reference = build_reference(prior, config.estimators.names, plan.nodes)
+    z = standardise(prior, reference)
+    return build_problem(z, np.ascontiguousarray(z[:, correlation_columns(reference)]), reference)
+
+
+def _measure(problem: Problem, settings: SearchSettings, seconds: float) -> SizeCost:
+    team = SerialTeam(1)
+    # one island on one core, without an end
+    alone = SearchSettings(settings.minimizer, settings.n_select, 10**9, settings.seed, 1)
+    search = IslandSearch(alone, problem, _weights(problem, settings.n_select, team), team)
+    search.advance()
+    first, began = search.evaluations, time.perf_counter()
+    while search.evaluations == first or time.perf_counter() - began < seconds:
+        search.advance()
+    rate = (search.evaluations - first) / (time.perf_counter() - began)
+    trial = _timed(lambda: random_distances(problem, settings.n_select, _TRIALS, 0, team)) / _TRIALS
+    island = search.islands[0]
+    return SizeCost(
+        settings.n_select,
+        island.evaluations(settings.max_iteration) * settings.n_islands,
+        rate,
+        trial,
+        _island_bytes(problem, settings.n_select, getattr(island, "population", 0)),
+        island.most_useful_crew,
+    )
+
+
+def _island_bytes(problem: Problem, n_select: int, population: int) -> int:
+    if population:
+        # candidates before and after sampling, and a few vectors of the strategy
+        return 8 * len(problem.z) * (2 * population + 10)
+    return sum(array.nbytes for array in empty_state(problem, n_select))
+
+
+def _weights(problem: Problem, n_select: int, team: SerialTeam) -> np.ndarray:
+    typical = random_distances(problem, n_select, 3, 0, team).mean(axis=0)
+    return np.divide(1.0 / len(ESTIMATORS), typical, out=np.zeros_like(typical), where=typical > 0)
+
+
+def seconds_on(cost: Cost, size: SizeCost, workers: int, trial_workers: int) -> float:
+    """Time to normalise and search for one size.
+
+    Parameters
+    ----------
+    cost : Cost
+    size : SizeCost
+        One of ``cost.sizes``.
+    workers : int
+        Cores that advance islands. More of them than islands share the evaluations of one, by how much
+        that helps depends on the search: it is not counted, so the time is then an upper bound.
+    trial_workers : int
+        Processes that evaluate random subsets.
+    """
+    rounds = -(-cost.islands // max(workers, 1))
+    island = size.evaluations / cost.islands / size.rate
+    return cost.trials * size.trial / max(trial_workers, 1) + rounds * island
+
+
+def reading_seconds(cost: Cost, readers: int) -> float:
+    """Time to read the prior with so many processes per node; few of them are let."""
+    most = max(1, cost.members // _REPLICAS_PER_READER)
+    return cost.member_seconds * cost.members / max(1, min(readers, most))
+
+
+def idle_ranks(cost: Cost, ranks: int) -> int:
+    """How many of so many ranks would find nothing to do."""
+    return max(0, ranks - cost.islands * min(size.crew for size in cost.sizes))
