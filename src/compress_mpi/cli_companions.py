@@ -37,12 +37,14 @@ _json = click.option("--json", "as_json", is_flag=True, help="Machine-readable."
 @click.command(context_settings=_CONTEXT)
 @click.argument("runcard", type=_PATH)
 @_set_option
+@click.option("--restart", is_flag=True, help="As if the run were to start over.")
 @_pdf_path
 @_backend
 @_json
 def check(
     runcard: Path,
     overrides: Sequence[str],
+    restart: bool,
     folders: Sequence[Path],
     backend: str | None,
     as_json: bool,
@@ -59,7 +61,46 @@ def check(
     """
     from compress_mpi.workflows.check import check_runcard
 
-    click.echo(check_runcard(runcard, overrides, folders, backend, as_json))
+    text, warnings = check_runcard(runcard, overrides, folders, backend, as_json, restart)
+    _warn(warnings)
+    click.echo(text)
+
+
+@click.command(context_settings=_CONTEXT)
+@click.argument("runcard", type=_PATH)
+@click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--ranks-per-node", type=click.IntRange(min=1), required=True)
+@click.option("--time", required=True, metavar="HH:MM:SS", help="Wall time of one job.")
+@click.option("--scheduler", type=click.Choice(["slurm", "pbs"]), default="slurm", show_default=True)
+@click.option("--launcher", type=click.Choice(["mpirun", "srun"]), default="mpirun", show_default=True)
+@click.option("--mpi", default="pmi2", show_default=True, help="For srun: pmi2 (MPICH), pmix (Open MPI).")
+@click.option("--partition", help="Slurm partition, PBS queue.")
+@click.option("--account")
+@click.option("--name", help="Of the job; default: compress-PDF.")
+@_set_option
+@_pdf_path
+@_backend
+def job(
+    runcard: Path,
+    overrides: Sequence[str],
+    folders: Sequence[Path],
+    backend: str | None,
+    **request: Any,
+) -> None:
+    """Print a batch script for a runcard.
+
+    It stops in time with a checkpoint and puts itself back into the queue until the
+    run is complete. Memory and time are estimated by a measurement on this machine.
+
+    \b
+    Example:
+      compress-mpi job runcard.yml --nodes 2 --ranks-per-node 64 --time 02:00:00 > job.slurm
+    """
+    from compress_mpi.workflows.job import JobRequest, job_script
+
+    text, warnings = job_script(runcard, JobRequest(**request), overrides, folders, backend)
+    _warn(warnings)
+    click.echo(text)
 
 
 @click.command(context_settings=_CONTEXT)
@@ -82,4 +123,105 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
     click.echo(diff_files(first, second, as_json))
 
 
-COMMANDS: tuple[Any, ...] = (check, diff)
+@click.command(context_settings=_CONTEXT)
+@click.option("--prior", "-p", metavar="SET", help="Name or folder of the prior; default: that of a result.")
+@click.option(
+    "--compressed",
+    "-c",
+    required=True,
+    metavar="SET|FILE",
+    help="Name or folder of a set, a result (.h5), or a compress_*_output.dat.",
+)
+@click.option("--normalised", is_flag=True, help="Divide by random subsets of the prior, of the same size.")
+@click.option("--trials", type=click.IntRange(min=20), help="Number of random subsets.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the random subsets.")
+@_set_option
+@_pdf_path
+@_backend
+@_json
+def erf(
+    prior: str | None,
+    compressed: str,
+    normalised: bool,
+    trials: int | None,
+    seed: int | None,
+    overrides: Sequence[str],
+    folders: Sequence[Path],
+    backend: str | None,
+    as_json: bool,
+) -> None:
+    """Show the distance of every estimator between two sets.
+
+    The grid is that of a runcard with default settings, or of the result; --set
+    changes q0, nf, xgrid, definition or est_dic. A result with --normalised
+    gives the ERF in its file again.
+
+    \b
+    Example:
+      compress-mpi erf -p NNPDF40 -c NNPDF40_compressed_100 --set nf=3
+      compress-mpi erf -c compress_demo_50.h5 --normalised
+    """
+    import json
+
+    from compress_mpi.workflows.erf import erf_between, lines, load_pair
+
+    extra = [f"{key}={value}" for key, value in (("trials", trials), ("seed", seed)) if value is not None]
+    pair = load_pair(prior, compressed, [*overrides, *extra], folders, backend)
+    _warn(pair.warnings)
+    facts = erf_between(pair, normalised)
+    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(lines(facts)))
+
+
+@click.command(context_settings=_CONTEXT)
+@click.argument("file", type=_PATH)
+@click.argument("path", required=False)
+@click.option("--worst", is_flag=True, help="Read the prior and name the points that weigh most.")
+@_pdf_path
+@_json
+def inspect(file: Path, path: str | None, worst: bool, folders: Sequence[Path], as_json: bool) -> None:
+    """Show what a result file holds: what ran, on what, how far, how well.
+
+    \b
+    Example:
+      compress-mpi inspect compress_demo_50.h5 --worst
+      compress-mpi inspect compress_demo_50.h5 /selection/index --json
+    """
+    from compress_mpi.workflows.inspect import inspect_file
+
+    click.echo(inspect_file(file, path, as_json, worst, folders))
+
+
+@click.command(context_settings=_CONTEXT)
+@click.option("--random", required=True, type=_PATH, metavar="FILE", help="erf_randomized.dat")
+@click.option("--reduced", required=True, type=_PATH, metavar="FILE", help="erf_reduced.dat")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["pycomp", "ccomp"]),
+    default="pycomp",
+    show_default=True,
+    help="Whose files: of pyCompressor and this program, or of the C++ code "
+    "(erf_random.dat and erf_compression.dat).",
+)
+@click.option("--output", "-o", "folder", type=_PATH, default=Path(), metavar="DIR", help="Default: here.")
+def validate(random: Path, reduced: Path, kind: str, folder: Path) -> None:
+    """Draw the error functions of selections against N among those of random subsets.
+
+    Writes erf_validation.png and .pdf: for every estimator the mean, median and the
+    50, 68 and 90 % bands of random subsets, and the selections.
+
+    \b
+    Example:
+      compress-mpi validate --random erfs_output/erf_randomized.dat --reduced erfs_output/erf_reduced.dat
+    """
+    from compress_mpi.workflows.validate import validate as draw
+
+    click.echo(draw(random, reduced, kind == "ccomp", folder))
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        click.echo(f"compress-mpi: warning: {warning}", err=True)
+
+
+COMMANDS: tuple[Any, ...] = (check, job, inspect, diff, erf, validate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -105,13 +106,12 @@ def test_an_exception_on_one_rank_ends_all_with_one_message(tmp_path, where):
     result = mpirun(
         3, [sys.executable, program, where, "runcard.yml", "-q"], cwd=tmp_path, env=env, timeout=60
     )
+    ended = time.time()
     assert result.returncode not in (0, 85)
     assert result.stderr.count("compress-mpi: error") == 1, result.stderr
     assert "made up" in result.stderr
-    after = [float(line.split()[1]) for line in result.stdout.splitlines() if line.startswith("failing")]
-    ended = float((tmp_path / "ended").read_text()) if (tmp_path / "ended").exists() else None
-    assert after
-    assert ended is None, "no rank may reach the end"
+    (failed,) = [float(line.split()[1]) for line in result.stdout.splitlines() if line.startswith("failing")]
+    assert ended - failed < 5
 
 
 def test_more_ranks_than_work_are_told(tmp_path):

@@ -46,7 +46,11 @@ class DryRun:
 
 
 def dry_run(
-    runcard: Path, overrides: Sequence[str] = (), folders: Sequence[Path] = (), backend: str | None = None
+    runcard: Path,
+    overrides: Sequence[str] = (),
+    folders: Sequence[Path] = (),
+    backend: str | None = None,
+    restart: bool = False,
 ) -> DryRun:
     """Refuse whatever a run would refuse before its work starts; nothing is left behind.
 
@@ -59,6 +63,8 @@ def dry_run(
         Where to look for the set first.
     backend : str or None
         Reader of LHAPDF sets; None takes the runcard's.
+    restart : bool
+        Whether the run would start over.
 
     Raises
     ------
@@ -70,7 +76,7 @@ def dry_run(
     outputs = plan_outputs(source.config.output, plan.pdfset.name, source.config.compressed)
     for output in outputs:
         _require_possible(output)
-    return DryRun(source, plan, [(output, _prospect(source, output)) for output in outputs])
+    return DryRun(source, plan, [(output, _prospect(source, output, restart)) for output in outputs])
 
 
 def _require_possible(output: Outputs) -> None:
@@ -104,11 +110,13 @@ def _folder(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-def _prospect(source: RuncardSource, output: Outputs) -> str:
+def _prospect(source: RuncardSource, output: Outputs, restart: bool) -> str:
     """What a run would do with the result file."""
     if not output.result.exists():
         return "new"
     tree = read_tree(output.result)
+    if restart:
+        return "started over, the file there is replaced"
     reasons = differences(
         json.loads(tree.datasets["/settings"]), {**source.effective, "compressed": output.n_rep}
     )
@@ -210,11 +218,12 @@ def check_runcard(
     folders: Sequence[Path] = (),
     backend: str | None = None,
     as_json: bool = False,
-) -> str:
-    """The dry run as text, or as JSON; arguments and errors as for ``dry_run``."""
-    run = dry_run(runcard, overrides, folders, backend)
+    restart: bool = False,
+) -> tuple[str, tuple[str, ...]]:
+    """The dry run as text, or as JSON, and its warnings; arguments and errors as for ``dry_run``."""
+    run = dry_run(runcard, overrides, folders, backend, restart)
     facts = describe(run, estimate(run.source.config, run.plan), cores_available())
-    return json.dumps(facts, indent=2) if as_json else "\n".join(_lines(facts))
+    return json.dumps(facts, indent=2) if as_json else "\n".join(_lines(facts)), run.warnings
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:

@@ -189,45 +189,24 @@ def _settings(run: _Run, n_select: int, max_iteration: int | None = None) -> Sea
 
 def _compress(run: _Run, output: Outputs) -> int:
     """Select one subset."""
-    team, options = run.team, run.options
+    team = run.team
     record = team.on_root(lambda: _earlier(run, output))
     if record is not None and record.complete:
         team.on_root(lambda: _report_complete(run, output, record))
         return 0
-    if record is None:
-        record = _begin(run, output)
+    record = record or _begin(run, output)
     norm = team.on_root(lambda: _normalise(run, record))
     search = _search(run, output, record, norm)
-    team.on_root(lambda: _launch(run, record))
-    times = [np.asarray(record.tree.datasets["/history/seconds"])]
-    earlier, began = record.seconds, time.monotonic()
-    saved = began
-    with Progress(
-        search.settings.max_iteration,
-        f"compress N={output.n_rep}",
-        enabled=team.rank == 0 and not options.quiet,
-        start=search.iteration,
-        start_evaluations=search.evaluations,
-    ) as progress:
-        while not search.done:
-            search.advance()
-            now = time.monotonic()
-            times.append(np.full(len(search.history[-1]), earlier + now - began))
-            progress.update(search.iteration, erf=search.erf, evaluations=search.evaluations)
-            order = _order(run, now - saved)
-            if order != _GO_ON and not search.done:
-                _save(run, record, search, norm, times, "running" if order == _CHECKPOINT else _why(run))
-                saved = time.monotonic()
-            if order == _STOP and not search.done:
-                break
-    if not search.done:
-        _tell_root(
-            team,
-            f"{output.result}: stopped ({_why(run)}) at iteration {search.iteration}; start again to go on",
+    record.launched(Launch(platform.node(), mpi_library(), team.size, team.n_nodes, run.threads))
+    _save(run, record, search, norm, np.zeros(0), "running")
+    if _advance(run, output, record, search, norm):
+        team.on_root(lambda: _conclude(run, output, record))
+        return 0
+    if team.rank == 0:
+        _tell(
+            f"{output.result}: stopped ({_why(run)}) after iteration {search.iteration}; start again to go on"
         )
-        return EXIT_REQUEUE
-    _finish(run, output, record, search, norm, times)
-    return 0
+    return EXIT_REQUEUE
 
 
 def _earlier(run: _Run, output: Outputs) -> Record | None:
@@ -248,12 +227,7 @@ def _begin(run: _Run, output: Outputs) -> Record:
 
 def _normalise(run: _Run, record: Record) -> FloatArray:
     norm = normalisation(record.random, record.names)
-    spread = bootstrap_spread(
-        record.random, run.source.config.seed, int(record.tree.attributes["/selection", "n_rep"])
-    )
-    for name, value, uncertainty in zip(record.names, norm, spread, strict=True):
-        record.tree.attributes[f"/estimators/{name}", "normalisation"] = float(value)
-        record.tree.attributes[f"/estimators/{name}", "normalisation_spread"] = float(uncertainty)
+    record.normalised(norm, bootstrap_spread(record.random, run.source.config.seed, record.n_rep))
     return norm
 
 
@@ -262,35 +236,49 @@ def _search(run: _Run, output: Outputs, record: Record, norm: FloatArray) -> Isl
     for name, value in zip(record.names, norm, strict=True):
         weights[ESTIMATORS.index(name)] = 1.0 / (len(norm) * value)
     search = IslandSearch(_settings(run, output.n_rep), run.problem, weights, run.team, run.threads)
-    idle = idle_members(search.settings, run.team.size, next(iter(search.islands.values())))
-    if idle:
-        _tell_root(
-            run.team,
-            f"warning: {idle} of {run.team.size} ranks sit idle: {search.settings.n_islands} islands of "
-            f"'{search.settings.minimizer}' use at most {run.team.size - idle}; raise 'islands' or ask for fewer ranks",
-        )
     if record.checkpoint:
         search.restore(record.checkpoint, record.history)
-        _tell_root(run.team, f"{output.result}: going on after iteration {search.iteration}")
+    if run.team.rank == 0:
+        _announce(run, output, search)
     return search
 
 
-def _launch(run: _Run, record: Record) -> None:
-    team = run.team
-    record.launched(Launch(platform.node(), mpi_library(), team.size, team.n_nodes, run.threads))
-    _take_selection(run, record, np.arange(len(record.tree.datasets["/selection/index"])), None)
-    record.write()
+def _announce(run: _Run, output: Outputs, search: IslandSearch) -> None:
+    ranks, settings = run.team.size, search.settings
+    idle = idle_members(settings, ranks, next(iter(search.islands.values())))
+    if idle:
+        _tell(
+            f"warning: {idle} of {ranks} ranks sit idle: {settings.n_islands} islands of '{settings.minimizer}' "
+            f"use at most {ranks - idle}; raise 'islands' or ask for fewer ranks"
+        )
+    if search.iteration:
+        _tell(f"{output.result}: going on after iteration {search.iteration}")
 
 
-def _take_selection(run: _Run, record: Record, rows: Any, norm: FloatArray | None) -> None:
-    """Judge a subset by the reference implementation and enter it into the record."""
-    if norm is None:
-        norm = np.array([record.tree.attributes[f"/estimators/{n}", "normalisation"] for n in record.names])
-        if record.tree.attributes.get(("/selection", "erf")) is not None:
-            return
-    found = distances(run.prior.values[rows], run.reference)
-    members = np.array([run.prior.plan.members[row] for row in rows], dtype=np.int64)
-    record.selected(members, found, float(np.mean(found / norm)))
+def _advance(run: _Run, output: Outputs, record: Record, search: IslandSearch, norm: FloatArray) -> bool:
+    """Search until the end or until somebody wants to stop, with checkpoints; whether it is the end."""
+    earlier, began = record.seconds, time.monotonic()
+    saved, times = began, [record.elapsed]
+    progress = Progress(
+        search.settings.max_iteration,
+        f"compress N={output.n_rep}",
+        enabled=run.team.rank == 0 and not run.options.quiet,
+        start=search.iteration,
+        start_evaluations=search.evaluations,
+    )
+    order = _GO_ON
+    with progress:
+        while not search.done and order != _STOP:
+            search.advance()
+            now = time.monotonic()
+            times.append(np.full(len(search.history[-1]), earlier + now - began))
+            progress.update(search.iteration, erf=search.erf, evaluations=search.evaluations)
+            order = _order(run, now - saved)
+            if order != _GO_ON or search.done:
+                end = _why(run) if order == _STOP and not search.done else "running"
+                _save(run, record, search, norm, np.concatenate(times), end)
+                saved = time.monotonic()
+    return search.done
 
 
 def _order(run: _Run, since_saved: float) -> int:
@@ -308,43 +296,32 @@ def _why(run: _Run) -> str:
 
 
 def _save(
-    run: _Run, record: Record, search: IslandSearch, norm: FloatArray, times: list[FloatArray], status: str
+    run: _Run, record: Record, search: IslandSearch, norm: FloatArray, seconds: FloatArray, end: str
 ) -> None:
-    """Write a checkpoint; collective."""
+    """Write a checkpoint with the best subset so far; collective."""
     state = search.state()
     _, rows = search.best()
 
     def write() -> None:
-        record.progressed(np.concatenate(search.history), np.concatenate(times), state)
-        record.ended(status)
-        _take_selection(run, record, rows, norm)
+        history = np.concatenate(search.history) if search.history else np.zeros(0)
+        record.progressed(history, seconds if len(seconds) else record.elapsed, state)
+        # what is written down is judged by the reference, not by the kernel
+        found = distances(run.prior.values[rows], run.reference)
+        members = np.array([run.prior.plan.members[row] for row in rows], dtype=np.int64)
+        record.selected(members, found, float(np.mean(found / norm)))
+        record.ended(end)
         record.write()
 
     run.team.on_root(write)
 
 
-def _finish(
-    run: _Run,
-    output: Outputs,
-    record: Record,
-    search: IslandSearch,
-    norm: FloatArray,
-    times: list[FloatArray],
-) -> None:
-    state = search.state()
-    _, rows = search.best()
-
-    def conclude() -> None:
-        record.progressed(np.concatenate(search.history), np.concatenate(times), state)
-        _take_selection(run, record, rows, norm)
-        record.ended("complete")
-        _write_outputs(run, output, record)
-        record.tree.attributes["/", "status"] = "complete"
-        record.tree.attributes["/", "compressed_set"] = output.set_name
-        record.write()
-        _tell(_summary(run, output, record))
-
-    run.team.on_root(conclude)
+def _conclude(run: _Run, output: Outputs, record: Record) -> None:
+    """Write everything else; only then is the result complete."""
+    _write_outputs(run, output, record)
+    record.completed(output.set_name)
+    record.ended("complete")
+    record.write()
+    _tell(_summary(run, output, record))
 
 
 def _write_outputs(run: _Run, output: Outputs, record: Record) -> None:
@@ -379,7 +356,7 @@ def _summary(run: _Run, output: Outputs, record: Record) -> str:
         f"search {record.seconds:.1f} s",
         f"  result          {output.result}",
         f"  compressed set  {output.folder / output.set_name}",
-        f"  pyCompressor    {output.compress_dat}, {output.erf_random.parent}{'/'}",
+        f"  pyCompressor    {output.compress_dat}, {output.erf_random.parent}/",
     ]
     return "\n".join(rows)
 
@@ -387,8 +364,3 @@ def _summary(run: _Run, output: Outputs, record: Record) -> str:
 def _tell(text: str) -> None:
     stream = sys.stderr if text.startswith("warning") else sys.stdout
     print(f"compress-mpi: {text}" if stream is sys.stderr else text, file=stream, flush=True)
-
-
-def _tell_root(team: Any, text: str) -> None:
-    if team.rank == 0:
-        _tell(text)

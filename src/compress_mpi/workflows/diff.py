@@ -179,7 +179,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     lines += _section("prior", facts["prior"])
     lines += _section("versions", facts["versions"])
     lines += [f"launches    {_ranks(facts['launches'][0])} | {_ranks(facts['launches'][1])}"]
-    lines += ["", *_selection_lines(facts["selection"], facts["identical"]), ""]
+    lines += ["", *_selection_lines(facts), ""]
     return lines + _erf_lines(facts)
 
 
@@ -203,10 +203,13 @@ def _ranks(launches: list[dict[str, Any]]) -> str:
     return f"{len(launches)} launch{'' if len(launches) == 1 else 'es'} on {ranks or 'no'} rank(s)"
 
 
-def _selection_lines(selection: dict[str, Any], identical: bool) -> list[str]:
+def _selection_lines(facts: dict[str, Any]) -> list[str]:
+    selection = facts["selection"]
     first, second = selection["n_rep"]
-    lines = [f"selection   {selection['shared']} replicas in both, of {first} | {second}"]
-    if identical:
+    lines = [f"selection   {selection['shared']} replica numbers in both, of {first} | {second}"]
+    if "sha256" in facts["prior"]:
+        lines[0] += " (but of different priors)"
+    if facts["identical"]:
         lines.append("            same search, same history, same answer, bit for bit")
     for name, key in (("A", "only_first"), ("B", "only_second")):
         if selection[key]:
@@ -216,30 +219,33 @@ def _selection_lines(selection: dict[str, Any], identical: bool) -> list[str]:
 
 def _erf_lines(facts: dict[str, Any]) -> list[str]:
     erf = facts["erf"]
+    # distances from one prior may be divided by each other, whatever their normalisations
+    same_distance = erf["comparable"] or erf["common"] is not None
     lines = [f"{'ERF':<20}{'A':>12}{'B':>12}{'B/A':>9}   distance A, B; normalisation A, B"]
-    lines += [_estimator_line(name, pair) for name, pair in facts["estimators"].items()]
-    lines.append(f"{'total':<20}{erf['total'][0]:>12.6g}{erf['total'][1]:>12.6g}{_ratio(erf['total'])}")
+    lines += [_estimator_line(name, pair, same_distance) for name, pair in facts["estimators"].items()]
+    total = erf["total"]
+    ratio = _ratio(erf["common"] or total, same_distance)
+    lines.append(f"{'total':<20}{total[0]:>12.6g}{total[1]:>12.6g}{ratio}")
     if not erf["comparable"]:
         lines.append(f"These ERFs must not be compared: {'; '.join(erf['reasons'])}.")
     if erf["common"]:
         lines.append(
-            f"Under the normalisation of A: {erf['common'][0]:.6g} | {erf['common'][1]:.6g}"
-            f" (B/A {erf['common'][1] / erf['common'][0]:.4g})"
+            f"Under the normalisation of A: {erf['common'][0]:.6g} | {erf['common'][1]:.6g}; B/A is of these."
         )
     return lines
 
 
-def _estimator_line(name: str, pair: list[dict[str, float] | None]) -> str:
+def _estimator_line(name: str, pair: list[dict[str, float] | None], same_distance: bool) -> str:
     first, second = pair
     shown = "".join(f"{one['erf']:>12.6g}" if one else f"{'-':>12}" for one in pair)
     if first is None or second is None:
         return f"{name:<20}{shown}"
     return (
-        f"{name:<20}{shown}{_ratio([first['erf'], second['erf']])}   "
+        f"{name:<20}{shown}{_ratio([first['distance'], second['distance']], same_distance)}   "
         f"{first['distance']:.5g}, {second['distance']:.5g}; "
         f"{first['normalisation']:.5g}, {second['normalisation']:.5g}"
     )
 
 
-def _ratio(pair: list[float]) -> str:
-    return f"{pair[1] / pair[0]:>9.3g}" if pair[0] else f"{'-':>9}"
+def _ratio(pair: list[float], meaningful: bool) -> str:
+    return f"{pair[1] / pair[0]:>9.3g}" if pair[0] and meaningful else f"{'-':>9}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,18 @@ from compress_mpi.errors import StoreError
 from compress_mpi.io.schema import dataset_of
 from compress_mpi.io.store import Tree, estimator_names, read_tree
 
-__all__ = ["inspect_file", "summary"]
+__all__ = ["inspect_file", "interval", "summary"]
+
+_WORST = 3
 
 
-def inspect_file(file: Path, path: str | None = None, as_json: bool = False) -> str:
+def inspect_file(
+    file: Path,
+    path: str | None = None,
+    as_json: bool = False,
+    worst: bool = False,
+    folders: Sequence[Path] = (),
+) -> str:
     """Describe a result file, or one thing in it.
 
     Parameters
@@ -24,19 +34,55 @@ def inspect_file(file: Path, path: str | None = None, as_json: bool = False) -> 
     path : str or None
         A dataset or group; None describes the whole.
     as_json : bool
-        JSON instead of text.
+        JSON instead of text. Text is coloured on a terminal.
+    worst : bool
+        Whether to read the prior again and name the points that weigh most in every estimator.
+    folders : sequence of Path
+        Where to look for the prior first.
 
     Raises
     ------
     StoreError
         If the file or the path cannot be read; a wrong path is answered with those there are.
+    PDFSetError
+        If ``worst`` is wanted and the prior cannot be read.
     """
     tree = read_tree(file)
     if path is not None:
         content = _content(tree, file, "/" + path.strip("/"))
         return json.dumps(content, indent=2) if as_json else _plain(content)
     facts = summary(tree)
-    return json.dumps(facts, indent=2) if as_json else _page(file, facts)
+    if worst:
+        facts["worst"] = _worst_points(file, folders)
+    if as_json:
+        return json.dumps(facts, indent=2)
+    if sys.stdout.isatty() and (sys.stdout.encoding or "").lower().startswith("utf"):
+        from compress_mpi.workflows.inspect_terminal import terminal_page
+
+        return terminal_page(file, facts, np.asarray(tree.datasets["/history/erf"]))
+    return _page(file, facts)
+
+
+def _worst_points(file: Path, folders: Sequence[Path]) -> dict[str, list[dict[str, Any]]]:
+    """The points with the largest terms, by estimator; the correlation is no sum over points."""
+    from compress_mpi.methods.comparison.points import contributions, worst_points
+    from compress_mpi.methods.selection.error_function import build_reference
+    from compress_mpi.workflows.erf import load_pair
+
+    pair = load_pair(None, str(file), (), folders)
+    reference = build_reference(pair.prior, pair.config.estimators.names, pair.plan.nodes)
+    found = {}
+    for name in (name for name in reference.names if name != "correlation"):
+        terms = contributions(pair.compressed, name, reference.values, reference.constant)
+        found[name] = [
+            {
+                **point._asdict(),
+                "flavour": pair.plan.flavours[point.flavour],
+                "x": float(pair.plan.xgrid[point.x]),
+            }
+            for point in worst_points(terms, _WORST)
+        ]
+    return found
 
 
 def summary(tree: Tree) -> dict[str, Any]:
@@ -58,6 +104,7 @@ def summary(tree: Tree) -> dict[str, Any]:
     trials = {name: np.asarray(data[f"/estimators/{name}/random"]) / norm[name] for name in names}
     dropped = data.get("/estimators/correlation/dropped", [])
     return {
+        "schema_version": int(at["/", "schema_version"]),
         "task": str(at["/", "task"]),
         "status": str(at["/", "status"]),
         "created": str(at["/", "created"]),
@@ -66,6 +113,7 @@ def summary(tree: Tree) -> dict[str, Any]:
         "prior": {
             "name": str(at["/prior", "name"]),
             "members": int(at["/prior", "members"]),
+            "first_member": int(at["/prior", "first_member"]),
             "sha256": str(at["/prior", "sha256"]),
             "q0": float(data["/prior/q0"]),
             "flavours": np.asarray(data["/prior/flavours"]).tolist(),
@@ -100,6 +148,7 @@ def summary(tree: Tree) -> dict[str, Any]:
             for row in zip(*(_listed(data[f"/launches/{key}"]) for key in _LAUNCH), strict=True)
         ],
         "compressed_set": at.get(("/", "compressed_set")),
+        "settings": settings,
     }
 
 
@@ -162,14 +211,14 @@ def _page(file: Path, facts: dict[str, Any]) -> str:
         f"search      {search['minimizer']}, seed {search['seed']}, definition '{search['definition']}', "
         f"iteration {search['iteration']} of {search['max_iteration']}, {search['seconds']:.1f} s",
         f"selection   {selection['n_rep']} replicas, ERF {selection['erf']:.6g} "
-        f"(random subsets {_interval(selection['random'])})",
+        f"(random subsets {interval(selection['random'])})",
         "            convergence: "
         + ", ".join(f"{i}: {e:.4g}" for i, e in search["erf_by_iteration"].items()),
         "",
         f"{'estimator':<20}{'ERF':>10}   {'random, 68 %':<28}{'normalisation':>14}",
     ]
     lines += [
-        f"{name:<20}{e['erf']:>10.4g}   {_interval(e['random']):<28}{e['normalisation']:>14.5g} "
+        f"{name:<20}{e['erf']:>10.4g}   {interval(e['random']):<28}{e['normalisation']:>14.5g} "
         f"+- {100 * e['uncertainty']:.1f} %"
         for name, e in facts["estimators"].items()
     ]
@@ -179,10 +228,28 @@ def _page(file: Path, facts: dict[str, Any]) -> str:
         f"  {row['first_iteration']:>14}   {row['end']}"
         for row in facts["launches"]
     ]
+    lines += ["", *_worst_lines(facts.get("worst", {}))]
     if facts["compressed_set"]:
-        lines += ["", f"compressed set: {facts['compressed_set']}"]
+        lines += [f"compressed set: {facts['compressed_set']}"]
+    lines += [f"created {facts['created']}, updated {facts['updated']}, layout {facts['schema_version']}"]
+    lines += [", ".join(f"{name} {version}" for name, version in facts["versions"].items())]
     return "\n".join([*lines, "", "index " + " ".join(map(str, selection["index"]))])
 
 
-def _interval(spread: dict[str, float]) -> str:
+def _worst_lines(worst: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Points that weigh most, one line each."""
+    if not worst:
+        return []
+    lines = [f"{'worst points':<20}{'share':>8}{'flavour':>9}{'x':>11}{'prior':>12}{'selection':>12}"]
+    for name, points in worst.items():
+        lines += [
+            f"{name:<20}{100 * p['share']:>6.1f} %{p['flavour']:>9}{p['x']:>11.4g}{p['prior']:>12.4g}"
+            f"{p['subset']:>12.4g}" + (f"   region {p['region'] + 1}" if p["region"] is not None else "")
+            for p in points
+        ]
+    return [*lines, ""]
+
+
+def interval(spread: dict[str, float]) -> str:
+    """Median and 68 % interval in words."""
     return f"{spread['median']:.3g} ({spread['low']:.3g} to {spread['high']:.3g})"

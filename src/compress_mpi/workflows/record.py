@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,7 +61,6 @@ class Record:
     path: Path
     tree: Tree
     names: tuple[str, ...]
-    _seconds: list[FloatArray] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
@@ -79,10 +78,19 @@ class Record:
         return np.asarray(self.tree.datasets["/history/erf"])
 
     @property
+    def n_rep(self) -> int:
+        """Size of the subset."""
+        return int(self.tree.attributes["/selection", "n_rep"])
+
+    @property
+    def elapsed(self) -> FloatArray:
+        """Search time over all launches after each iteration, float64 (iteration,), s."""
+        return np.asarray(self.tree.datasets["/history/seconds"])
+
+    @property
     def seconds(self) -> float:
-        """Search time so far."""
-        known = self.tree.datasets["/history/seconds"]
-        return float(known[-1]) if len(known) else 0.0
+        """Search time so far, s."""
+        return float(self.elapsed[-1]) if len(self.elapsed) else 0.0
 
     @property
     def checkpoint(self) -> dict[str, np.ndarray]:
@@ -110,6 +118,12 @@ class Record:
         """Note how the present launch ends."""
         ends = list(self.tree.datasets["/launches/end"])
         self.tree.datasets["/launches/end"] = [*ends[:-1], how]
+
+    def normalised(self, norm: FloatArray, spread: FloatArray) -> None:
+        """Take in the normalisation and its uncertainty, both float64 (n_estimator,)."""
+        for name, value, uncertainty in zip(self.names, norm, spread, strict=True):
+            self.tree.attributes[f"/estimators/{name}", "normalisation"] = float(value)
+            self.tree.attributes[f"/estimators/{name}", "normalisation_spread"] = float(uncertainty)
 
     def progressed(self, history: FloatArray, seconds: FloatArray, state: Mapping[str, np.ndarray]) -> None:
         """Take in the progress of the search.
@@ -143,6 +157,11 @@ class Record:
         self.tree.attributes["/selection", "erf"] = total
         for name, value in zip(self.names, distances, strict=True):
             self.tree.attributes[f"/estimators/{name}", "erf"] = float(value)
+
+    def completed(self, set_name: str) -> None:
+        """Note that everything has been written, the compressed set too."""
+        self.tree.attributes["/", "status"] = "complete"
+        self.tree.attributes["/", "compressed_set"] = set_name
 
     def write(self) -> None:
         """Replace the file on disk."""

@@ -158,7 +158,7 @@ def draw_erf_per_estimator(judged: Mapping[str, Judged], compressed: str) -> Fig
         )
         if name == "total":
             axes.axhline(row + 0.5, color="#3c4654", lw=0.8)
-    axes.set_xlim(least, 2 * max(one.random["u90"] for one in judged.values()))
+    axes.set_xlim(least, 2 * max(one.random[k] for one in judged.values() for k in ("u90", "rcv")))
     axes.axvline(1.0, color="#3c4654", lw=1, ls=":", zorder=0)
     axes.set_yticks(rows, ["total" if n == "total" else estimator_label(n) for n in judged])
     axes.tick_params(axis="y", length=0)

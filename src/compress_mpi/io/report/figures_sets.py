@@ -159,7 +159,8 @@ def _dashed(look: Look) -> Any:
 
 
 def _band_limits(sets: Sequence[BandsLike]) -> tuple[float, float]:
-    return robust_limits([edge for band in sets for edge in (band.low, band.high, band.mean)])
+    edges = [(b.low, b.high, b.mean - b.stdev, b.mean + b.stdev) for b in sets]
+    return robust_limits([edge for of_set in edges for edge in of_set])
 
 
 def _ratio_limits(sets: Sequence[BandsLike]) -> tuple[float, float]:
