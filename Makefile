@@ -28,6 +28,7 @@ $(DOCS_STAMP): $(STAMP)
 run: setup
 	@mkdir -p run
 	cd run && ../$(BIN)/mpirun -n $(RANKS) ../$(BIN)/compress-mpi ../runcards/demo.yml
+	cd run && ../$(BIN)/compress-mpi report compress_demo_50.h5
 
 test: setup
 	$(BIN)/python -m pytest

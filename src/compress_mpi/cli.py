@@ -148,6 +148,25 @@ def get_grid(file: Path, folder: Path, folders: Sequence[Path]) -> None:
     click.echo(write_grid_of(file, folder, folders))
 
 
+@cli.command(context_settings=_CONTEXT)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option(
+    "-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Default: FILE_report beside FILE."
+)
+@_pdf_path
+def report(files: Sequence[Path], folder: Path | None, folders: Sequence[Path]) -> None:
+    """Write a page of plots and tables about one or several results.
+
+    \b
+    Example:
+      compress-mpi report compress_demo_50.h5
+      compress-mpi report compress_demo_20.h5 compress_demo_50.h5 -o sizes
+    """
+    from compress_mpi.workflows.report import write_report
+
+    click.echo(write_report(files, folder, folders))
+
+
 @cli.command("demo-set", context_settings=_CONTEXT)
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--replicas", type=click.IntRange(min=2), default=1000, show_default=True)

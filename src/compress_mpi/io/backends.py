@@ -24,7 +24,20 @@ from compress_mpi.types import FloatArray
 if TYPE_CHECKING:
     from compress_mpi.io.pdfset import PDFSet
 
-__all__ = ["BACKENDS", "choose_backend", "knots", "read_members"]
+__all__ = [
+    "BACKENDS",
+    "checked",
+    "choose_backend",
+    "forced_positive",
+    "knots",
+    "read_members",
+    "require_finite",
+    "require_neopdf",
+    "require_nodes",
+    "stage",
+    "staged_member",
+    "upper_q2",
+]
 
 BACKENDS = ("auto", "lhapdf", "neopdf")
 GLUON = 21
@@ -152,16 +165,16 @@ def read_members(
     reader = {"lhapdf": _read_lhapdf, "neopdf": _read_neopdf}[choose_backend(backend)]
     asked = [GLUON if pid == 0 else int(pid) for pid in pids]
     nodes = np.ascontiguousarray(x, dtype=np.float64)
-    layouts = _checked(pdfset, members, nodes, q0)
+    layouts = checked(pdfset, members, nodes, q0)
     values = np.zeros((len(members), len(asked), nodes.size))
     here = [i for i, pid in enumerate(asked) if pid in pdfset.flavours]
     if members and here and nodes.size:
         values[:, here] = reader(pdfset, layouts, [asked[i] for i in here], nodes, q0)
-        _require_finite(pdfset, members, asked, nodes, values)
+        require_finite(pdfset, members, asked, nodes, values)
     return values
 
 
-def _checked(pdfset: PDFSet, members: Sequence[int], x: FloatArray, q0: float) -> Checked:
+def checked(pdfset: PDFSet, members: Sequence[int], x: FloatArray, q0: float) -> Checked:
     """Layout of each member, after making sure that all is well with the files."""
     if not members:
         return []
@@ -172,7 +185,7 @@ def _checked(pdfset: PDFSet, members: Sequence[int], x: FloatArray, q0: float) -
         path = pdfset.member_path(member)
         layout = first if member == 1 else check_complete(path)
         _require_like(pdfset, path, layout, first)
-        _require_nodes(path, layout, x, q0)
+        require_nodes(path, layout, x, q0)
         layouts.append((member, layout))
     return layouts
 
@@ -192,7 +205,7 @@ def _require_like(pdfset: PDFSet, path: Path, layout: Layout, first: Layout) -> 
         raise PDFSetError(f"{path}: flavours {sorted(inside)}, but {info}; install the set again")
 
 
-def _require_nodes(path: Path, layout: Layout, x: FloatArray, q0: float) -> None:
+def require_nodes(path: Path, layout: Layout, x: FloatArray, q0: float) -> None:
     for number in _subgrids_at(path, layout, q0):
         low, high = layout.x[number][0], layout.x[number][-1]
         outside = x[~((x >= low) & (x <= high))]
@@ -202,7 +215,7 @@ def _require_nodes(path: Path, layout: Layout, x: FloatArray, q0: float) -> None
             raise PDFSetError(f"{path}: x = {shown} outside the grid, {knots_are}; change xgrid")
 
 
-def _require_finite(
+def require_finite(
     pdfset: PDFSet, members: Sequence[int], pids: Sequence[int], x: FloatArray, values: FloatArray
 ) -> None:
     finite = np.isfinite(values)
@@ -231,19 +244,19 @@ def _read_lhapdf(pdfset: PDFSet, layouts: Checked, pids: list[int], x: FloatArra
 def _read_neopdf(pdfset: PDFSet, layouts: Checked, pids: list[int], x: FloatArray, q0: float) -> FloatArray:
     from neopdf.pdf import PDF
 
-    _require_neopdf(pdfset, pids)
+    require_neopdf(pdfset, pids)
     values = np.empty((len(layouts), len(pids), x.size))
     nodes = x.tolist()
-    with _stage(pdfset) as folder:
+    with stage(pdfset) as folder:
         for row, (member, layout) in enumerate(layouts):
-            staged = _staged_member(Path(folder), pdfset.member_path(member), layout, q0)
+            staged = staged_member(Path(folder), pdfset.member_path(member), layout, q0)
             pdf = PDF.mkPDF_lhapdf_file(str(staged))
-            grid = np.asarray(pdf.xfxQ2s(pids, nodes, [_upper_q2(layout, q0)]), dtype=np.float64)
+            grid = np.asarray(pdf.xfxQ2s(pids, nodes, [upper_q2(layout, q0)]), dtype=np.float64)
             values[row] = grid.reshape(len(pids), x.size)
-    return _forced_positive(pdfset, values)
+    return forced_positive(pdfset, values)
 
 
-def _require_neopdf(pdfset: PDFSet, pids: list[int]) -> None:
+def require_neopdf(pdfset: PDFSet, pids: list[int]) -> None:
     """Refuse what neopdf would quietly do differently from LHAPDF."""
     hidden = [pid for pid in pids if pid not in _NEOPDF_PIDS]
     kind = str(pdfset.info.get("Interpolator", "logcubic")).lower()
@@ -255,7 +268,7 @@ def _require_neopdf(pdfset: PDFSet, pids: list[int]) -> None:
         )
 
 
-def _stage(pdfset: PDFSet) -> tempfile.TemporaryDirectory[str]:
+def stage(pdfset: PDFSet) -> tempfile.TemporaryDirectory[str]:
     """A folder where neopdf finds an ``.info`` it can read: it ends the process on any other."""
     try:
         folder = tempfile.TemporaryDirectory(prefix="compress-mpi-", ignore_cleanup_errors=True)
@@ -268,7 +281,7 @@ def _stage(pdfset: PDFSet) -> tempfile.TemporaryDirectory[str]:
     return folder
 
 
-def _staged_member(folder: Path, path: Path, layout: Layout, q0: float) -> Path:
+def staged_member(folder: Path, path: Path, layout: Layout, q0: float) -> Path:
     """The member as neopdf can take it: the file itself, or else the one subgrid that counts."""
     staged = folder / f"set_{path.stem.rpartition('_')[2]}.dat"
     staged.unlink(missing_ok=True)  # a member may be asked for twice
@@ -283,13 +296,13 @@ def _staged_member(folder: Path, path: Path, layout: Layout, q0: float) -> Path:
     return staged
 
 
-def _upper_q2(layout: Layout, q0: float) -> float:
+def upper_q2(layout: Layout, q0: float) -> float:
     """q0 squared; on a threshold LHAPDF means the subgrid above it, neopdf the one below."""
     q2 = float(q0) ** 2
     return float(np.nextafter(q2, np.inf)) if len(layout.holding(q0)) > 1 else q2
 
 
-def _forced_positive(pdfset: PDFSet, values: FloatArray) -> FloatArray:
+def forced_positive(pdfset: PDFSet, values: FloatArray) -> FloatArray:
     """Apply the key ForcePositive as LHAPDF does (``PDF::xfxQ2``); neopdf does not look at it."""
     floor = {"1": 0.0, "2": 1e-10}.get(str(pdfset.info.get("ForcePositive", 0)))
     return values if floor is None else np.where(values < floor, floor, values)

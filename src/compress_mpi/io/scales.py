@@ -66,21 +66,21 @@ def _read_neopdf(
     asked = [backends.GLUON if pid == 0 else int(pid) for pid in pids]
     here = [i for i, pid in enumerate(asked) if pid in pdfset.flavours]
     known = [asked[i] for i in here]
-    backends._require_neopdf(pdfset, known)
+    backends.require_neopdf(pdfset, known)
     values = [np.zeros((len(members), len(asked), x.size)) for _, x in grids]
-    layouts = backends._checked(pdfset, members, grids[0][1], grids[0][0]) if grids else []
-    with backends._stage(pdfset) as folder:
+    layouts = backends.checked(pdfset, members, grids[0][1], grids[0][0]) if grids else []
+    with backends.stage(pdfset) as folder:
         for row, (member, layout) in enumerate(layouts):
             path = pdfset.member_path(member)
             loaded: dict[int, Any] = {}
             for (q, x), out in zip(grids, values, strict=True):
-                backends._require_nodes(path, layout, x, q)
+                backends.require_nodes(path, layout, x, q)
                 if here and x.size:
                     pdf = _load(Path(folder), path, layout, q, loaded)
-                    out[row, here] = _evaluate(pdf, known, x, backends._upper_q2(layout, q))
-    values = [backends._forced_positive(pdfset, array) for array in values]
+                    out[row, here] = _evaluate(pdf, known, x, backends.upper_q2(layout, q))
+    values = [backends.forced_positive(pdfset, array) for array in values]
     for (_, x), array in zip(grids, values, strict=True):
-        backends._require_finite(pdfset, members, asked, x, array)
+        backends.require_finite(pdfset, members, asked, x, array)
     return values
 
 
@@ -92,7 +92,7 @@ def _load(folder: Path, path: Path, layout: Layout, q: float, loaded: dict[int, 
         return loaded[_WHOLE]
     subgrid = layout.holding(q)[-1]
     if subgrid not in loaded:
-        staged = backends._staged_member(folder, path, layout, q)
+        staged = backends.staged_member(folder, path, layout, q)
         key = _WHOLE if staged.is_symlink() else subgrid
         loaded[key] = PDF.mkPDF_lhapdf_file(str(staged))
         return loaded[key]
