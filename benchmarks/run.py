@@ -122,6 +122,7 @@ def _outcomes(
     import search
     import trials
     from case import load_case
+    from compress_mpi.errors import CompressError
     from jobs import JobError
     from machine import load_average
 
@@ -138,14 +139,14 @@ def _outcomes(
         began, load = time.monotonic(), load_average()[0]
         try:
             found[name] = jobs[name]()
-        except JobError as error:
+        except (JobError, CompressError) as error:
             failed[name] = str(error)
             _say(f"{name}: failed: {error}")
             continue
         found[name].settings["load average before"] = load
         if load > _BUSY:
             found[name].notes.append(
-                "other programs were running: wall times, and ratios of ranks, are blurred"
+                "other programs were running: wall times are blurred, and so is a ratio of ranks"
             )
         _say(f"{name}: {time.monotonic() - began:.0f} s")
     return found, failed

@@ -163,7 +163,8 @@ def erf(
     """
     import json
 
-    from compress_mpi.workflows.erf import erf_between, lines, load_pair
+    from compress_mpi.workflows.erf import erf_between, lines
+    from compress_mpi.workflows.pair import load_pair
 
     extra = [f"{key}={value}" for key, value in (("trials", trials), ("seed", seed)) if value is not None]
     pair = load_pair(prior, compressed, [*overrides, *extra], folders, backend)
@@ -189,6 +190,47 @@ def inspect(file: Path, path: str | None, worst: bool, folders: Sequence[Path], 
     from compress_mpi.workflows.inspect import inspect_file
 
     click.echo(inspect_file(file, path, as_json, worst, folders))
+
+
+@click.command(context_settings=_CONTEXT)
+@click.option("--prior", "-p", metavar="SET", help="Name or folder of the prior; default: that of a result.")
+@click.option(
+    "--compressed",
+    "-c",
+    required=True,
+    metavar="SET|FILE",
+    help="Name or folder of a set, a result (.h5), or a compress_*_output.dat.",
+)
+@click.option("--enhanced", metavar="SET", help="A set compressed from an enhanced prior.")
+@click.option("--random", is_flag=True, help="Also a random subset of the prior.")
+@click.option("--flavours", metavar="LIST", help="Such as g,u,ubar or 21,2,-2; default: all.")
+@click.option(
+    "--output", "-o", "folder", type=_PATH, default=Path("comparison"), show_default=True, metavar="DIR"
+)
+@_set_option
+@_pdf_path
+@_backend
+@_json
+def compare(folder: Path, as_json: bool, **request: Any) -> None:
+    """Compare sets with their prior: distributions, correlations, Frechet distances.
+
+    Writes figures (PNG, PDF) and comparison.json. --set changes q0, nf, xgrid,
+    definition, and the seed of the random subset.
+
+    \b
+    Example:
+      compress-mpi compare -c compress_demo_50.h5 --random -o comparison
+      compress-mpi compare -p NNPDF40 -c NNPDF40_compressed_100 --flavours g,u,d
+    """
+    import json
+
+    from compress_mpi.workflows.compare import lines, load_sets
+    from compress_mpi.workflows.compare_figures import write_comparison
+
+    sets = load_sets(**request)
+    _warn(sets.warnings)
+    files, facts = write_comparison(sets, folder)
+    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(lines(files, facts)))
 
 
 @click.command(context_settings=_CONTEXT)
@@ -224,4 +266,4 @@ def _warn(warnings: Sequence[str]) -> None:
         click.echo(f"compress-mpi: warning: {warning}", err=True)
 
 
-COMMANDS: tuple[Any, ...] = (check, job, inspect, diff, erf, validate)
+COMMANDS: tuple[Any, ...] = (check, job, inspect, diff, erf, validate, compare)

@@ -19,7 +19,7 @@ from mpirun import descendants, kill_job, start_mpirun
 pytestmark = pytest.mark.mpi
 
 ENV = {"LHAPDF_DATA_PATH": str(BAD / "sets")}
-LENGTHS = {"genetic": 60_000, "cma": 4_000}
+LENGTHS = {"genetic": 40_000, "cma": 1_600}
 
 
 def card(minimizer: str) -> dict:
@@ -75,7 +75,7 @@ def test_kill_a_rank_at_five_random_moments(uninterrupted, tmp_path):
         # at first somewhere in the start-up, later somewhere in the search
         if reached:
             wait_for(lambda job=job, before=before: iteration(path) > before or job.poll() is not None)
-        time.sleep(chance.uniform(0.0, 0.6))
+        time.sleep(chance.uniform(0.0, 0.4))
         victims = [
             pid for pid in descendants(job.pid) if "compress-mpi" in Path(f"/proc/{pid}/cmdline").read_text()
         ]

@@ -107,7 +107,7 @@ def test_search_benchmark_meets_every_minimiser(case):
 def test_a_search_that_gives_up_counts_as_never(case):
     norm = case.normalisation(6, 50)
     hopeless = search._new_search(case, case.weights(norm), 6, 1, "genetic", 1)
-    done = search._run(case, norm, hopeless, wall=0.01, target=0.0)
+    done = search._run(case, norm, hopeless, budget=0.01, target=0.0)
     assert ratios([0.01], [done.seconds]) == [0.0]
     assert np.isfinite(done.erf)
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ VARIABLES = [
     *launcher._RANKS_ON_NODE,
     *launcher._ONE_THREAD,
     *launcher._YIELD,
+    "NUMBA_CACHE_DIR",
     "NUMBA_NUM_THREADS",
     "OMPI_MCA_osc",
     "SLURM_CPUS_ON_NODE",
@@ -165,3 +167,31 @@ def test_import_is_cheap():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_compiled_code_is_kept_per_state_of_the_kernels(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    launcher.prepare_environment()
+    first = Path(os.environ["NUMBA_CACHE_DIR"])
+    assert first.is_dir()
+    assert first.parent == tmp_path / "compress-mpi"
+    package = tmp_path / "package"
+    (package / "parallel").mkdir(parents=True)
+    (package / "methods").mkdir()
+    (package / "methods" / "kernel.py").write_text("other = 1")
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    monkeypatch.setattr(launcher, "__file__", str(package / "parallel" / "launcher.py"))
+    launcher.prepare_environment()
+    assert Path(os.environ["NUMBA_CACHE_DIR"]) != first
+
+
+def test_a_place_for_compiled_code_is_not_forced(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("no folder can be made below this")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    launcher.prepare_environment()
+    assert "NUMBA_CACHE_DIR" not in os.environ
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "mine")
+    launcher.prepare_environment()
+    assert os.environ["NUMBA_CACHE_DIR"] == "mine"

@@ -206,6 +206,7 @@ def _require_like(pdfset: PDFSet, path: Path, layout: Layout, first: Layout) -> 
 
 
 def require_nodes(path: Path, layout: Layout, x: FloatArray, q0: float) -> None:
+    """Refuse nodes outside the knots: neopdf gives zeros there, LHAPDF extrapolates."""
     for number in _subgrids_at(path, layout, q0):
         low, high = layout.x[number][0], layout.x[number][-1]
         outside = x[~((x >= low) & (x <= high))]
@@ -218,6 +219,7 @@ def require_nodes(path: Path, layout: Layout, x: FloatArray, q0: float) -> None:
 def require_finite(
     pdfset: PDFSet, members: Sequence[int], pids: Sequence[int], x: FloatArray, values: FloatArray
 ) -> None:
+    """Refuse NaN and infinite values, naming member, flavour and x."""
     finite = np.isfinite(values)
     if not finite.all():
         i, j, k = np.argwhere(~finite)[0]

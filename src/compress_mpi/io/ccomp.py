@@ -72,7 +72,9 @@ def read_compression(path: Path | str) -> dict[int, dict[str, float]]:
 def _names(count: float, where: str, each: int) -> tuple[str, ...]:
     if count not in _ORDERS:
         wanted = " or ".join(str(1 + each * n) for n in _ORDERS)
-        raise StoreError(f"{where}: expected {wanted} numbers, got {1 + round(each * count)}; is it the other file?")
+        raise StoreError(
+            f"{where}: expected {wanted} numbers, got {1 + round(each * count)}; is it the other file?"
+        )
     return _ORDERS[int(count)]
 
 

@@ -6,8 +6,11 @@ numba and mpi4py are loaded, because they read these variables only once.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import re
+from pathlib import Path
 
 from compress_mpi.errors import LaunchError
 
@@ -17,6 +20,7 @@ __all__ = [
     "cores_available",
     "cores_of_node",
     "is_first_process",
+    "keep_compiled_code_apart",
     "launched_ranks",
     "prepare_environment",
     "ranks_on_node",
@@ -63,6 +67,7 @@ def prepare_environment(threads: int | None = None) -> None:
         the cores.
     """
     ranks, cores = ranks_on_node(), cores_of_node()
+    keep_compiled_code_apart()
     for name in _ONE_THREAD:
         os.environ.setdefault(name, "1")
     os.environ.setdefault("NUMBA_NUM_THREADS", str(max(1, threads or cores // ranks)))
@@ -71,6 +76,26 @@ def prepare_environment(threads: int | None = None) -> None:
     if ranks > cores:
         for name, value in _YIELD.items():
             os.environ.setdefault(name, value)
+
+
+def keep_compiled_code_apart() -> None:
+    """Give each state of the kernels' source a cache of its own.
+
+    numba looks at the file of a function, not at those of the functions it calls:
+    after a change in one file of the kernels, callers in another would go on with
+    the old machine code.
+    """
+    if "NUMBA_CACHE_DIR" in os.environ:
+        return
+    digest = hashlib.sha256()
+    for path in sorted((Path(__file__).parents[1] / "methods").rglob("*.py")):
+        digest.update(path.read_bytes())
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    folder = home / "compress-mpi" / f"numba-{digest.hexdigest()[:16]}"
+    # where there is no place, numba finds one itself
+    with contextlib.suppress(OSError, RuntimeError):
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ["NUMBA_CACHE_DIR"] = str(folder)
 
 
 def launched_ranks() -> int:

@@ -151,7 +151,7 @@ def describe(run: DryRun, cost: Cost, cores: int) -> dict[str, Any]:
         Bytes and seconds as plain numbers. Sizes that are complete take no time.
     """
     plan, config = run.plan, run.source.config
-    sizes = [
+    sizes: list[dict[str, Any]] = [
         {
             "n_rep": size.n_rep,
             "status": prospect,
@@ -256,7 +256,8 @@ def _size_lines(size: dict[str, Any]) -> list[str]:
         f"N = {size['n_rep']}: {size['status']}; {size['evaluations']:.3g} evaluations at "
         f"{size['evaluations_per_second_and_core']:.3g} per second and core, {human_seconds(size['seconds'])}",
         *(
-            f"  {name.replace('_', ' '):<{width}}  {entry['path']}" + ("  (exists)" if entry["exists"] else "")
+            f"  {name.replace('_', ' '):<{width}}  {entry['path']}"
+            + ("  (exists)" if entry["exists"] else "")
             for name, entry in size["files"].items()
         ),
         f"  {'':<{width}}  the set will take {human_bytes(size['set_bytes'])}",

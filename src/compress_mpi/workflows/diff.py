@@ -143,7 +143,7 @@ def _erf(first: Tree, second: Tree, settings: list[dict[str, Any]]) -> dict[str,
     if not reasons:
         names = estimator_names(first)
         norms = [_values(tree, names, "normalisation") for tree in (first, second)]
-        if not np.array_equal(*norms):
+        if not np.array_equal(norms[0], norms[1]):
             off = float(np.max(np.abs(norms[1] / norms[0] - 1)))
             reasons.append(f"the normalisations differ, by up to {100 * off:.2g} %")
             common = [float(np.mean(_values(t, names, "erf") / norms[0])) for t in (first, second)]

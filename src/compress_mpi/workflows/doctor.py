@@ -77,7 +77,7 @@ def _libraries() -> list[str]:
     )
     return [
         f"HDF5          {h5py.version.hdf5_version}, h5py {h5py.version.version}, {parallel}",
-        f"numba         {numba.__version__}, compiled code kept {cache}",
+        f"numba         {numba.__version__}, compiled code in {cache}",
     ]
 
 

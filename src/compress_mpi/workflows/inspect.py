@@ -67,7 +67,7 @@ def _worst_points(file: Path, folders: Sequence[Path]) -> dict[str, list[dict[st
     """The points with the largest terms, by estimator; the correlation is no sum over points."""
     from compress_mpi.methods.comparison.points import contributions, worst_points
     from compress_mpi.methods.selection.error_function import build_reference
-    from compress_mpi.workflows.erf import load_pair
+    from compress_mpi.workflows.pair import load_pair
 
     pair = load_pair(None, str(file), (), folders)
     reference = build_reference(pair.prior, pair.config.estimators.names, pair.plan.nodes)

@@ -111,14 +111,16 @@ def _table(title: str, *columns: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
+        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0)
     return table
 
 
 def _estimators(facts: dict[str, Any]) -> Table:
-    table = _table("", "estimator", "ERF", "random", "68 %", "normalisation", "known to")
+    table = _table("", "estimator", "ERF", "random", "68 %", "normalisation", "+-")
     for name, one in facts["estimators"].items():
         random = one["random"]
         # worse than most random subsets is worth a look
@@ -127,7 +129,7 @@ def _estimators(facts: dict[str, Any]) -> Table:
             name,
             f"[{colour}]{one['erf']:.4g}[/]",
             f"{random['median']:.3g}",
-            f"{random['low']:.3g} to {random['high']:.3g}",
+            f"{random['low']:.2g} to {random['high']:.2g}",
             f"{one['normalisation']:.5g}",
             f"{100 * one['uncertainty']:.1f} %",
         )
@@ -153,10 +155,11 @@ def _worst(worst: dict[str, list[dict[str, Any]]]) -> Table:
 def _launches(launches: list[dict[str, Any]]) -> Table:
     from rich.markup import escape
 
-    table = _table("", "launch", "host", "ranks", "nodes", "threads", "from iteration", "end")
+    table = _table("", "launch", "host", "ranks", "nodes", "threads", "from", "end")
     for row in launches:
         keys = ("started", "host", "ranks", "nodes", "threads", "first_iteration", "end")
-        table.add_row(*(escape(str(row[key])) for key in keys))
+        # to the second is enough on a screen
+        table.add_row(*(escape(str(row[key])[:19]) for key in keys))
     return table
 
 

@@ -150,7 +150,9 @@ def _comments(run: DryRun, cost: Cost, request: JobRequest) -> list[str]:
         lines.append(f"      that is a chain of about {-(-int(needed) // usable)} jobs of {request.time}")
     idle = idle_ranks(cost, ranks)
     if idle:
-        lines.append(f"warning: {idle} of {ranks} ranks would sit idle; ask for {ranks - idle} or raise islands")
+        lines.append(
+            f"warning: {idle} of {ranks} ranks would sit idle; ask for {ranks - idle} or raise islands"
+        )
     return lines
 
 
@@ -160,9 +162,7 @@ def _clock(seconds: int) -> str:
     return f"{days}-{text}" if days else text
 
 
-def _slurm(
-    name: str, request: JobRequest, command: list[str], comments: list[str], memory: int
-) -> list[str]:
+def _slurm(name: str, request: JobRequest, command: list[str], comments: list[str], memory: int) -> list[str]:
     options = [
         f"--job-name={name}",
         f"--nodes={request.nodes}",

@@ -55,7 +55,9 @@ def draw_validation(
         _bars(axes, bands)
         points = sorted(reduced.get(name, {}).items())
         look = LOOKS[1]
-        axes.plot(*np.array(points).reshape(-1, 2).T, look.marker, color=look.colour, ms=9, mec="white", zorder=5)
+        axes.plot(
+            *np.array(points).reshape(-1, 2).T, look.marker, color=look.colour, ms=9, mec="white", zorder=5
+        )
         axes.set_title(estimator_label(name))
         _size_axis(axes, sorted({*bands, *(n for n, _ in points)}))
     for axes in panels.flat[len(random) :]:
