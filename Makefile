@@ -26,9 +26,8 @@ $(DOCS_STAMP): $(STAMP)
 	@touch $@
 
 run: setup
-	@mkdir -p run
-	cd run && ../$(BIN)/mpirun -n $(RANKS) ../$(BIN)/compress-mpi ../runcards/demo.yml
-	cd run && ../$(BIN)/compress-mpi report compress_demo_50.h5
+	$(BIN)/mpirun -n $(RANKS) $(BIN)/compress-mpi runcards/demo.yml --set output=run/
+	$(BIN)/compress-mpi report run/compress_demo_50.h5
 
 test: setup
 	$(BIN)/python -m pytest

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from compress_mpi.io.pdfset import open_set, read_members
+from compress_mpi.io.backends import read_members
+from compress_mpi.io.pdfset import open_set
 from compress_mpi.io.schema import FORMAT, SCHEMA_VERSION
 from compress_mpi.io.store import Tree, write_tree
 from compress_mpi.methods.selection.error_function import build_reference, distances

@@ -18,10 +18,6 @@ SCRIPT = Path(__file__).parent / "one_node.sh"
 DAEMONS = ("munged", "slurmctld", "slurmd", "sbatch")
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slurm: starts a Slurm of one node; needs its packages and root")
-
-
 @pytest.fixture(scope="session")
 def slurm():
     """Environment in which ``sbatch`` finds the cluster, and its jobs find this program."""

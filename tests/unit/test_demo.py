@@ -12,10 +12,11 @@ import pytest
 
 from compress_mpi.errors import OutputError
 from compress_mpi.io import demo
+from compress_mpi.io.backends import read_members, require_scale
 from compress_mpi.io.demo import cached_demo_set, write_demo_set
 from compress_mpi.io.demo_shapes import PIDS, Q_GRIDS, X_KNOTS, draw, replicas
 from compress_mpi.io.gridfile import check_complete, read_grid
-from compress_mpi.io.pdfset import open_set, read_members, require_replicas, require_scale
+from compress_mpi.io.pdfset import open_set, require_replicas
 
 
 @pytest.fixture(scope="module")

@@ -14,20 +14,12 @@ import pytest
 
 from compress_mpi.errors import PDFSetError
 from compress_mpi.io import backends
+from compress_mpi.io.backends import choose_backend, knots, read_members, require_scale
 from compress_mpi.io.demo import write_demo_set
 from compress_mpi.io.gridfile import read_grid, write_grid
 from compress_mpi.io.gridtypes import GridFile, Subgrid
 from compress_mpi.io.infofile import parse_info, updated_info
-from compress_mpi.io.pdfset import (
-    PDFSet,
-    choose_backend,
-    knots,
-    open_set,
-    read_members,
-    require_replicas,
-    require_scale,
-    search_paths,
-)
+from compress_mpi.io.pdfset import PDFSet, open_set, require_replicas, search_paths
 
 X = np.array([1e-4, 0.013, 0.1, 0.37, 0.85])
 REAL = "JAM21PDF_proton_nlo"

@@ -188,3 +188,19 @@ def test_the_two_files_of_the_compiled_compressor_are_not_confused(tmp_path):
     path = ccomp(tmp_path / "c.dat", {20: [1.0] * 6})
     with pytest.raises(StoreError, match="is it the other file"):
         read_random(path)
+
+
+def test_distances_of_zero_can_be_drawn():
+    from compress_mpi.io.report.figures_compare import FrechetColumn, draw_frechet_of_sets
+    from compress_mpi.io.report.figures_validation import draw_validation
+    from compress_mpi.io.report.style import new_figure
+
+    bands = dict.fromkeys(("rcv", "rmd", "l50", "u50", "l68", "u68", "l90", "u90"), 0.0)
+    figures = [
+        draw_validation({"mean": {5: bands, 500: bands}}, {"mean": {5: 0.0}}),
+        draw_frechet_of_sets([FrechetColumn("g", [0.0], bands)], ["compressed"]),
+    ]
+    for figure in figures:
+        figure.canvas.draw()
+        assert all(np.isfinite(axes.get_ylim()).all() for axes in figure.axes)
+        assert type(figure) is type(new_figure(1, 1))

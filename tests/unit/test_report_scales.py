@@ -9,9 +9,10 @@ import pytest
 
 from compress_mpi.errors import PDFSetError
 from compress_mpi.io import scales
+from compress_mpi.io.backends import read_members
 from compress_mpi.io.demo import write_demo_set
 from compress_mpi.io.gridfile import read_grid
-from compress_mpi.io.pdfset import open_set, read_members
+from compress_mpi.io.pdfset import open_set
 from compress_mpi.io.scales import read_at_scales
 
 PIDS = (-4, -1, 21, 2, 6, 0)

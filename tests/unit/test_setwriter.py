@@ -15,10 +15,11 @@ import pytest
 
 from compress_mpi.errors import OutputError, PDFSetError
 from compress_mpi.io import setfolder, setwriter
+from compress_mpi.io.backends import read_members
 from compress_mpi.io.demo import write_demo_set
 from compress_mpi.io.gridfile import read_grid, write_grid
 from compress_mpi.io.gridtypes import GridFile, Subgrid
-from compress_mpi.io.pdfset import PDFSet, open_set, read_members, require_replicas
+from compress_mpi.io.pdfset import PDFSet, open_set, require_replicas
 from compress_mpi.io.setfolder import new_set
 from compress_mpi.io.setwriter import average, write_subset
 

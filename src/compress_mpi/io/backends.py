@@ -12,17 +12,14 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from compress_mpi.errors import OutputError, PDFSetError
 from compress_mpi.io.gridfile import check_complete, read_grid, write_grid
 from compress_mpi.io.gridtypes import GridFile, Layout
+from compress_mpi.io.pdfset import PDFSet
 from compress_mpi.types import FloatArray
-
-if TYPE_CHECKING:
-    from compress_mpi.io.pdfset import PDFSet
 
 __all__ = [
     "BACKENDS",
@@ -34,6 +31,7 @@ __all__ = [
     "require_finite",
     "require_neopdf",
     "require_nodes",
+    "require_scale",
     "stage",
     "staged_member",
     "upper_q2",
@@ -118,6 +116,27 @@ def knots(pdfset: PDFSet, q0: float | None = None) -> FloatArray:
     layout = check_complete(pdfset.member_path(1))
     chosen = range(len(layout.x)) if q0 is None else _subgrids_at(pdfset.member_path(1), layout, q0)
     return np.unique(np.concatenate([layout.x[i] for i in chosen]))
+
+
+def require_scale(pdfset: PDFSet, q0: float) -> None:
+    """Refuse a scale outside the set.
+
+    Parameters
+    ----------
+    pdfset : PDFSet
+    q0 : float
+        GeV.
+
+    Raises
+    ------
+    PDFSetError
+        If q0 is outside [QMin, QMax] or outside the knots of replica 1, which some sets
+        round generously.
+    """
+    if not pdfset.q_min <= q0 <= pdfset.q_max:
+        known = f"the set covers {pdfset.q_min:g} to {pdfset.q_max:g} GeV (QMin, QMax)"
+        raise PDFSetError(f"{pdfset.info_path}: q0 = {q0:g} GeV is out of range, {known}; change q0")
+    knots(pdfset, q0)
 
 
 def _subgrids_at(path: Path, layout: Layout, q0: float) -> list[int]:

@@ -17,18 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from compress_mpi.errors import PDFSetError
-from compress_mpi.io.backends import BACKENDS, choose_backend, knots, read_members
 from compress_mpi.io.infofile import read_info
 
 __all__ = [
-    "BACKENDS",
     "PDFSet",
-    "choose_backend",
-    "knots",
     "open_set",
-    "read_members",
     "require_replicas",
-    "require_scale",
     "search_paths",
 ]
 
@@ -267,24 +261,3 @@ def require_replicas(pdfset: PDFSet, wanted: int | None = None) -> None:
         found = f"the set has {pdfset.n_rep} replicas (NumMembers: {pdfset.info.get('NumMembers')})"
         asked = f"at least {least} are needed" + (f" to select {wanted}" if wanted is not None else "")
         raise PDFSetError(f"{where}: {found}, {asked}; ask for fewer or take a larger set")
-
-
-def require_scale(pdfset: PDFSet, q0: float) -> None:
-    """Refuse a scale outside the set.
-
-    Parameters
-    ----------
-    pdfset : PDFSet
-    q0 : float
-        GeV.
-
-    Raises
-    ------
-    PDFSetError
-        If q0 is outside [QMin, QMax] or outside the knots of replica 1, which some sets
-        round generously.
-    """
-    if not pdfset.q_min <= q0 <= pdfset.q_max:
-        known = f"the set covers {pdfset.q_min:g} to {pdfset.q_max:g} GeV (QMin, QMax)"
-        raise PDFSetError(f"{pdfset.info_path}: q0 = {q0:g} GeV is out of range, {known}; change q0")
-    knots(pdfset, q0)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from compress_mpi.io import backends
+from compress_mpi.io.backends import choose_backend, read_members
 from compress_mpi.io.gridtypes import Layout
-from compress_mpi.io.pdfset import PDFSet, choose_backend, read_members
+from compress_mpi.io.pdfset import PDFSet
 from compress_mpi.types import FloatArray
 
 __all__ = ["ScaleGrid", "read_at_scales"]

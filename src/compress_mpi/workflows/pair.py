@@ -13,8 +13,8 @@ import numpy as np
 
 from compress_mpi.errors import PDFSetError, RuncardError, StoreError
 from compress_mpi.io import runcard
-from compress_mpi.io.backends import read_members
-from compress_mpi.io.pdfset import PDFSet, open_set, require_replicas, require_scale
+from compress_mpi.io.backends import read_members, require_scale
+from compress_mpi.io.pdfset import PDFSet, open_set, require_replicas
 from compress_mpi.io.pycompressor import read_compress_dat
 from compress_mpi.io.settings import CompressConfig
 from compress_mpi.io.store import read_tree

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from compress_mpi.errors import PDFSetError, RuncardError
-from compress_mpi.io.backends import choose_backend, knots, read_members
-from compress_mpi.io.pdfset import PDFSet, open_set, require_replicas, require_scale
+from compress_mpi.io.backends import choose_backend, knots, read_members, require_scale
+from compress_mpi.io.pdfset import PDFSet, open_set, require_replicas
 from compress_mpi.io.settings import CompressConfig
 from compress_mpi.methods.selection.grid import correlation_nodes, flavour_ids, published_xgrid
 from compress_mpi.types import FloatArray, IntArray

@@ -110,7 +110,9 @@ def draw_frechet_of_sets(columns: Sequence[FrechetColumn], sets: Sequence[str]) 
             shift = (number - (len(sets) - 1) / 2) * step
             axes.plot(place + shift, value, look.marker, color=look.colour, ms=10, mec="white", zorder=5)
     shown = [v for c in columns for v in (*c.values, c.random["l90"], c.random["u90"]) if v > 0] or [1.0]
-    axes.set(yscale="log", ylim=(min(shown) / 2, max(shown) * 2), xlim=(-0.6, len(columns) - 0.4))
+    # limits first: without a positive distance a logarithmic axis finds none by itself
+    axes.set(ylim=(min(shown) / 2, max(shown) * 2), xlim=(-0.6, len(columns) - 0.4))
+    axes.set_yscale("log")
     axes.set_xticks(range(len(columns)), [f"${column.title}$" for column in columns], fontsize=18)
     axes.tick_params(axis="x", length=0)
     axes.set_ylabel("Fréchet distance $d^2$ to prior")

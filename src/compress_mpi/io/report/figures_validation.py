@@ -60,6 +60,7 @@ def draw_validation(
         )
         axes.set_title(estimator_label(name))
         _size_axis(axes, sorted({*bands, *(n for n, _ in points)}))
+        _distance_axis(axes, [v for band in bands.values() for v in band.values()] + [v for _, v in points])
     for axes in panels.flat[len(random) :]:
         axes.set_visible(False)
     for axes in panels[:, 0]:
@@ -82,9 +83,10 @@ def _bars(axes: Axes, bands: Mapping[int, Mapping[str, float]]) -> None:
 
 
 def _size_axis(axes: Axes, sizes: list[int]) -> None:
-    from matplotlib.ticker import NullFormatter, NullLocator
+    from matplotlib.ticker import NullLocator
 
-    axes.set(xscale="log", yscale="log", xlabel="replicas $N$", xlim=(sizes[0] * 0.8, sizes[-1] * 1.25))
+    axes.set(xlabel="replicas $N$", xlim=(sizes[0] * 0.8, sizes[-1] * 1.25))
+    axes.set_xscale("log")
     shown: list[Any] = []
     for n in sizes:
         # numbers of neighbours must not touch
@@ -92,5 +94,14 @@ def _size_axis(axes: Axes, sizes: list[int]) -> None:
             shown.append(n)
     axes.set_xticks(shown, [str(n) for n in shown])
     axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _distance_axis(axes: Axes, values: list[float]) -> None:
+    from matplotlib.ticker import NullFormatter
+
+    # limits first: without a positive distance a logarithmic axis finds none by itself
+    shown = [value for value in values if value > 0] or [1.0]
+    axes.set_ylim(min(shown) / 1.5, max(shown) * 1.5)
+    axes.set_yscale("log")
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y", alpha=0.25)
