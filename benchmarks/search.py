@@ -14,7 +14,7 @@ import numpy as np
 import yardstick
 from case import Case, Scale
 from compress_mpi.methods.selection.error_function import error_function
-from compress_mpi.methods.selection.search import MINIMISERS, IslandSearch, SearchSettings
+from compress_mpi.methods.selection.search import MINIMISERS, IslandSearch, search_settings
 from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.types import FloatArray
 from measures import Outcome, ratios
@@ -46,7 +46,7 @@ def _contestants() -> dict[str, tuple[str, int | None]]:
 def _new_search(
     case: Case, weights: FloatArray, n_select: int, seed: int, minimizer: str, islands: int | None
 ) -> IslandSearch:
-    settings = SearchSettings(minimizer, n_select, _NO_END, seed, islands)
+    settings = search_settings(minimizer, n_select, _NO_END, seed, islands)
     return IslandSearch(settings, case.problem, weights, SerialTeam(1))
 
 

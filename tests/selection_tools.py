@@ -9,8 +9,8 @@ import numpy as np
 from compress_mpi.methods.selection import kernel
 from compress_mpi.methods.selection.error_function import Reference, build_reference
 from compress_mpi.methods.selection.grid import correlation_nodes
+from compress_mpi.methods.selection.island import SearchSettings
 from compress_mpi.methods.selection.normalisation import normalisation, random_distances
-from compress_mpi.methods.selection.search import SearchSettings
 from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.types import ESTIMATORS, FloatArray
 

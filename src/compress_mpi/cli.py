@@ -15,12 +15,14 @@ from typing import Any
 import click
 
 from compress_mpi import __version__
+from compress_mpi import cli_options as shared
+from compress_mpi.cli_companions import COMMANDS
+from compress_mpi.cli_options import CONTEXT, FILE
 from compress_mpi.errors import EXIT_CODES, CompressError, RuncardError
 from compress_mpi.parallel.launcher import is_first_process, prepare_environment
 
 __all__ = ["cli", "main"]
 
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
 
@@ -34,17 +36,7 @@ class _RuncardFirst(click.Group):
         return super().parse_args(ctx, args)
 
 
-_pdf_path = click.option(
-    "--pdf-path",
-    "folders",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Look for LHAPDF sets here first; may be repeated.",
-)
-
-
-@click.group(cls=_RuncardFirst, context_settings=_CONTEXT, epilog=_EPILOG, no_args_is_help=True)
+@click.group(cls=_RuncardFirst, context_settings=CONTEXT, epilog=_EPILOG, no_args_is_help=True)
 @click.version_option(__version__, prog_name="compress-mpi")
 def cli() -> None:
     """Select the Monte Carlo replicas that best reproduce a large LHAPDF set.
@@ -55,23 +47,15 @@ def cli() -> None:
     """
 
 
-@cli.command(context_settings=_CONTEXT, epilog=_EPILOG)
-@click.argument("runcard", type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key of the runcard; may be repeated.",
-)
+@cli.command(context_settings=CONTEXT, epilog=_EPILOG)
+@click.argument("runcard", type=FILE)
+@shared.set_option
 @click.option("--restart", is_flag=True, help="Start over although there is a result or a checkpoint.")
 @click.option(
     "--threads", "-t", type=click.IntRange(min=1), help="Threads per rank; default: the cores there are."
 )
-@click.option(
-    "--backend", type=click.Choice(["auto", "lhapdf", "neopdf"]), help="Library that reads LHAPDF sets."
-)
-@_pdf_path
+@shared.backend
+@shared.pdf_path
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
 def run(ctx: click.Context, **options: Any) -> None:
@@ -87,8 +71,8 @@ def run(ctx: click.Context, **options: Any) -> None:
     ctx.obj["job"] = ("run", options)
 
 
-@cli.command(context_settings=_CONTEXT)
-@_pdf_path
+@cli.command(context_settings=CONTEXT)
+@shared.pdf_path
 @click.pass_context
 def doctor(ctx: click.Context, folders: Sequence[Path]) -> None:
     """Show what MPI, ranks, threads, HDF5, LHAPDF and paths this program sees.
@@ -100,30 +84,13 @@ def doctor(ctx: click.Context, folders: Sequence[Path]) -> None:
     ctx.obj["job"] = ("doctor", {"folders": folders})
 
 
-@cli.command(context_settings=_CONTEXT)
-@click.argument("file", type=click.Path(path_type=Path))
-@click.argument("path", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def inspect(file: Path, path: str | None, as_json: bool) -> None:
-    """Show what a result file holds: what ran, on what, how far, how well.
-
-    \b
-    Example:
-      compress-mpi inspect compress_demo_50.h5
-      compress-mpi inspect compress_demo_50.h5 /selection/index --json
-    """
-    from compress_mpi.workflows.inspect import inspect_file
-
-    click.echo(inspect_file(file, path, as_json))
-
-
-@cli.command("get-grid", context_settings=_CONTEXT)
+@cli.command("get-grid", context_settings=CONTEXT)
 @click.option(
     "-i",
     "--input",
     "file",
     required=True,
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="A result (.h5) or a compress_*_output.dat.",
 )
 @click.option(
@@ -131,11 +98,11 @@ def inspect(file: Path, path: str | None, as_json: bool) -> None:
     "--output",
     "folder",
     default=Path(),
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="DIR",
     help="Folder for the set; default: here.",
 )
-@_pdf_path
+@shared.pdf_path
 def get_grid(file: Path, folder: Path, folders: Sequence[Path]) -> None:
     """Write the compressed LHAPDF set of a result.
 
@@ -148,12 +115,17 @@ def get_grid(file: Path, folder: Path, folders: Sequence[Path]) -> None:
     click.echo(write_grid_of(file, folder, folders))
 
 
-@cli.command(context_settings=_CONTEXT)
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@cli.command(context_settings=CONTEXT)
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option(
-    "-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Default: FILE_report beside FILE."
+    "-o",
+    "--output",
+    "folder",
+    type=FILE,
+    metavar="DIR",
+    help="Default: FILE_report beside FILE.",
 )
-@_pdf_path
+@shared.pdf_path
 def report(files: Sequence[Path], folder: Path | None, folders: Sequence[Path]) -> None:
     """Write a page of plots and tables about one or several results.
 
@@ -167,8 +139,8 @@ def report(files: Sequence[Path], folder: Path | None, folders: Sequence[Path]) 
     click.echo(write_report(files, folder, folders))
 
 
-@cli.command("demo-set", context_settings=_CONTEXT)
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@cli.command("demo-set", context_settings=CONTEXT)
+@click.argument("folder", type=FILE, metavar="DIR")
 @click.option("--replicas", type=click.IntRange(min=2), default=1000, show_default=True)
 @click.option("--name", default="demo", show_default=True, help="Name of the set.")
 def demo_set(folder: Path, replicas: int, name: str) -> None:
@@ -181,6 +153,10 @@ def demo_set(folder: Path, replicas: int, name: str) -> None:
     from compress_mpi.io.demo import write_demo_set
 
     click.echo(write_demo_set(folder, replicas, name))
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

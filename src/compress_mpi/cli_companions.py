@@ -8,39 +8,19 @@ from typing import Any
 
 import click
 
+from compress_mpi import cli_options as options
+from compress_mpi.cli_options import CONTEXT, FILE
+
 __all__ = ["COMMANDS"]
 
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_PATH = click.Path(path_type=Path)
 
-_set_option = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key of the runcard; may be repeated.",
-)
-_pdf_path = click.option(
-    "--pdf-path",
-    "folders",
-    multiple=True,
-    type=_PATH,
-    metavar="DIR",
-    help="Look for LHAPDF sets here first; may be repeated.",
-)
-_backend = click.option(
-    "--backend", type=click.Choice(["auto", "lhapdf", "neopdf"]), help="Library that reads LHAPDF sets."
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-
-
-@click.command(context_settings=_CONTEXT)
-@click.argument("runcard", type=_PATH)
-@_set_option
+@click.command(context_settings=CONTEXT)
+@click.argument("runcard", type=FILE)
+@options.set_option
 @click.option("--restart", is_flag=True, help="As if the run were to start over.")
-@_pdf_path
-@_backend
-@_json
+@options.pdf_path
+@options.backend
+@options.as_json
 def check(
     runcard: Path,
     overrides: Sequence[str],
@@ -66,8 +46,8 @@ def check(
     click.echo(text)
 
 
-@click.command(context_settings=_CONTEXT)
-@click.argument("runcard", type=_PATH)
+@click.command(context_settings=CONTEXT)
+@click.argument("runcard", type=FILE)
 @click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--ranks-per-node", type=click.IntRange(min=1), required=True)
 @click.option("--time", required=True, metavar="HH:MM:SS", help="Wall time of one job.")
@@ -77,9 +57,9 @@ def check(
 @click.option("--partition", help="Slurm partition, PBS queue.")
 @click.option("--account")
 @click.option("--name", help="Of the job; default: compress-PDF.")
-@_set_option
-@_pdf_path
-@_backend
+@options.set_option
+@options.pdf_path
+@options.backend
 def job(
     runcard: Path,
     overrides: Sequence[str],
@@ -103,10 +83,10 @@ def job(
     click.echo(text)
 
 
-@click.command(context_settings=_CONTEXT)
-@click.argument("first", type=_PATH, metavar="A.h5")
-@click.argument("second", type=_PATH, metavar="B.h5")
-@_json
+@click.command(context_settings=CONTEXT)
+@click.argument("first", type=FILE, metavar="A.h5")
+@click.argument("second", type=FILE, metavar="B.h5")
+@options.as_json
 def diff(first: Path, second: Path, as_json: bool) -> None:
     """Show what differs between two results.
 
@@ -123,7 +103,7 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
     click.echo(diff_files(first, second, as_json))
 
 
-@click.command(context_settings=_CONTEXT)
+@click.command(context_settings=CONTEXT)
 @click.option("--prior", "-p", metavar="SET", help="Name or folder of the prior; default: that of a result.")
 @click.option(
     "--compressed",
@@ -135,10 +115,10 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
 @click.option("--normalised", is_flag=True, help="Divide by random subsets of the prior, of the same size.")
 @click.option("--trials", type=click.IntRange(min=20), help="Number of random subsets.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the random subsets.")
-@_set_option
-@_pdf_path
-@_backend
-@_json
+@options.set_option
+@options.pdf_path
+@options.backend
+@options.as_json
 def erf(
     prior: str | None,
     compressed: str,
@@ -173,12 +153,12 @@ def erf(
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(lines(facts)))
 
 
-@click.command(context_settings=_CONTEXT)
-@click.argument("file", type=_PATH)
+@click.command(context_settings=CONTEXT)
+@click.argument("file", type=FILE)
 @click.argument("path", required=False)
 @click.option("--worst", is_flag=True, help="Read the prior and name the points that weigh most.")
-@_pdf_path
-@_json
+@options.pdf_path
+@options.as_json
 def inspect(file: Path, path: str | None, worst: bool, folders: Sequence[Path], as_json: bool) -> None:
     """Show what a result file holds: what ran, on what, how far, how well.
 
@@ -192,7 +172,7 @@ def inspect(file: Path, path: str | None, worst: bool, folders: Sequence[Path], 
     click.echo(inspect_file(file, path, as_json, worst, folders))
 
 
-@click.command(context_settings=_CONTEXT)
+@click.command(context_settings=CONTEXT)
 @click.option("--prior", "-p", metavar="SET", help="Name or folder of the prior; default: that of a result.")
 @click.option(
     "--compressed",
@@ -205,12 +185,12 @@ def inspect(file: Path, path: str | None, worst: bool, folders: Sequence[Path], 
 @click.option("--random", is_flag=True, help="Also a random subset of the prior.")
 @click.option("--flavours", metavar="LIST", help="Such as g,u,ubar or 21,2,-2; default: all.")
 @click.option(
-    "--output", "-o", "folder", type=_PATH, default=Path("comparison"), show_default=True, metavar="DIR"
+    "--output", "-o", "folder", type=FILE, default=Path("comparison"), show_default=True, metavar="DIR"
 )
-@_set_option
-@_pdf_path
-@_backend
-@_json
+@options.set_option
+@options.pdf_path
+@options.backend
+@options.as_json
 def compare(folder: Path, as_json: bool, **request: Any) -> None:
     """Compare sets with their prior: distributions, correlations, Frechet distances.
 
@@ -233,9 +213,9 @@ def compare(folder: Path, as_json: bool, **request: Any) -> None:
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(lines(files, facts)))
 
 
-@click.command(context_settings=_CONTEXT)
-@click.option("--random", required=True, type=_PATH, metavar="FILE", help="erf_randomized.dat")
-@click.option("--reduced", required=True, type=_PATH, metavar="FILE", help="erf_reduced.dat")
+@click.command(context_settings=CONTEXT)
+@click.option("--random", required=True, type=FILE, metavar="FILE", help="erf_randomized.dat")
+@click.option("--reduced", required=True, type=FILE, metavar="FILE", help="erf_reduced.dat")
 @click.option(
     "--format",
     "kind",
@@ -245,7 +225,7 @@ def compare(folder: Path, as_json: bool, **request: Any) -> None:
     help="Whose files: of pyCompressor and this program, or of the C++ code "
     "(erf_random.dat and erf_compression.dat).",
 )
-@click.option("--output", "-o", "folder", type=_PATH, default=Path(), metavar="DIR", help="Default: here.")
+@click.option("--output", "-o", "folder", type=FILE, default=Path(), metavar="DIR", help="Default: here.")
 def validate(random: Path, reduced: Path, kind: str, folder: Path) -> None:
     """Draw the error functions of selections against N among those of random subsets.
 

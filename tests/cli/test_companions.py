@@ -75,6 +75,7 @@ WRONG = {
         ([R, "--yaml"], 2, ["--yaml"]),
         (["truncated.h5"], 4, ["truncated.h5"]),
         (["newer.h5"], 4, ["newer.h5", "newer"]),
+        (["versions.h5"], 4, ["versions.h5", "damaged"]),
         (["lost.h5", "--worst"], 3, ["NNPDF99", "--pdf-path"]),
     ],
     "diff": [
@@ -89,6 +90,7 @@ WRONG = {
         ([R, R, "--exit-code"], 2, ["--exit-code"]),
         ([R, "events.h5"], 4, ["events.h5", "events"]),
         ([R, "newer.h5"], 4, ["newer.h5", "newer"]),
+        ([R, "versions.h5"], 4, ["versions.h5", "damaged"]),
         ([R, "."], 4, ["HDF5"]),
     ],
     "erf": [
@@ -157,6 +159,7 @@ def results(tmp_path_factory):
         ("newer.h5", "/", "schema_version", 99),
         ("events.h5", "/", "task", "events"),
         ("lost.h5", "/prior", "name", "NNPDF99"),
+        ("versions.h5", "/", "versions", "{"),
     ):
         (folder / name).write_bytes(whole)
         with h5py.File(folder / name, "r+") as file:

@@ -78,6 +78,22 @@ def test_a_proposal_is_the_subset_it_stands_for(members, k, random):
     close(evaluated(state), judged(swapped))
 
 
+@given(subsets(), st.integers(0, 4), st.floats(0.0, 2.0), st.randoms(use_true_random=False))
+def test_a_limit_changes_nothing_but_the_time(members, k, part, random):
+    state, weights = loaded(members), np.linspace(0.1, 1.0, len(ESTIMATORS))
+    slots = np.array(random.sample(range(len(members)), 4))
+    added = np.array(random.sample(sorted(set(range(len(PRIOR))) - set(members.tolist())), 4))
+    out = np.empty(len(ESTIMATORS))
+    kernel.propose(PROBLEM, state, slots, added, k, out)
+    expected = kernel.weighted(out, weights)
+    total = kernel.erf_within(PROBLEM, state, weights, slots, added, k, np.inf, out)
+    assert total == pytest.approx(expected, rel=1e-13)
+    assert kernel.erf_within(PROBLEM, state, weights, slots, added, k, total, out) == total
+    limit = part * total
+    found = kernel.erf_within(PROBLEM, state, weights, slots, added, k, limit, out)
+    assert found == (total if total <= limit else np.inf)
+
+
 @given(subsets(), st.randoms(use_true_random=False))
 def test_adding_and_removing_a_replica_returns_the_same_state(members, random):
     state = loaded(members)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from compress_mpi.errors import OutputError
 
-__all__ = ["atomic_write", "replace_file", "sweep", "temporary_path"]
+__all__ = ["atomic_write", "is_dead", "replace_file", "sweep", "temporary_path"]
 
 # Some network file systems cannot sync a folder; the rename itself is done by then.
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
@@ -108,14 +108,15 @@ def sweep(path: Path | str) -> list[Path]:
         strays = [
             entry
             for entry in sorted(path.parent.iterdir())
-            if entry.name.startswith(prefix) and _is_dead(entry.name.removeprefix(prefix))
+            if entry.name.startswith(prefix) and is_dead(entry.name.removeprefix(prefix))
         ]
         for entry in strays:
             entry.unlink(missing_ok=True)
     return strays
 
 
-def _is_dead(pid: str) -> bool:
+def is_dead(pid: str) -> bool:
+    """Whether the process that left a temporary has ended; its own number means an earlier owner."""
     if not (pid.isascii() and pid.isdigit()):
         return False
     if int(pid) == os.getpid():

@@ -89,7 +89,29 @@ def load_runcard(path: Path | str, overrides: Sequence[str] = ()) -> RuncardSour
     text = _read_text(path)
     card = _gather(parse_yaml(text, str(path)), str(path), overrides)
     config = _validate(card, str(path))
-    return RuncardSource(config, text, path, _effective(config), _warnings(card, path), tuple(overrides))
+    return RuncardSource(config, text, path, effective(config), _warnings(card, path), tuple(overrides))
+
+
+def complete(
+    content: Mapping[str, Any], overrides: Sequence[str] = (), where: str = "settings"
+) -> CompressConfig:
+    """Settings from a mapping in any of the accepted forms, completed and checked.
+
+    Parameters
+    ----------
+    content : mapping
+        What a runcard would hold, or what :func:`effective` gave.
+    overrides : sequence of str
+        As for :func:`load_runcard`.
+    where : str
+        Begins every line of the message.
+
+    Raises
+    ------
+    RuncardError
+        If anything is wrong; one line for each problem.
+    """
+    return _validate(_gather(content, where, overrides), where)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -198,7 +220,8 @@ def _field_info(path: Sequence[int | str]) -> Any:
     return info
 
 
-def _effective(config: CompressConfig) -> dict[str, Any]:
+def effective(config: CompressConfig) -> dict[str, Any]:
+    """Every setting in canonical form, defaults included; JSON-able."""
     content: dict[str, Any] = {}
     for key, path in CANONICAL.items():
         value: Any = config

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compress_mpi.errors import OutputError
+from compress_mpi.io.atomic import is_dead
 from compress_mpi.io.infofile import parse_info
 
 __all__ = ["MARK", "new_set", "require_replaceable"]
@@ -109,26 +110,12 @@ def _sweep(final: Path) -> None:
     for role in ("before", "writing"):
         for stray in sorted(final.parent.glob(f".{final.name}.{role}.*")):
             host, _, pid = stray.name.removeprefix(f".{final.name}.{role}.").rpartition(".")
-            if host != socket.gethostname() or not _is_dead(pid):
+            if host != socket.gethostname() or not is_dead(pid):
                 continue
             if role == "before" and not final.exists():  # killed between the two renames
                 stray.rename(final)
             else:
                 shutil.rmtree(stray)
-
-
-def _is_dead(pid: str) -> bool:
-    if not (pid.isascii() and pid.isdigit()):
-        return False
-    if int(pid) == os.getpid():  # an earlier owner of the number: this process has not begun
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def _put(draft: Path, final: Path, keep_existing: bool) -> None:

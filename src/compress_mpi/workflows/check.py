@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress_mpi.errors import OutputError, StoreError
-from compress_mpi.io.runcard import RuncardSource, differences, load_runcard
+from compress_mpi.io.runcard import RuncardSource, load_runcard
 from compress_mpi.io.store import read_tree
 from compress_mpi.parallel.launcher import cores_available
-from compress_mpi.workflows.outputs import Outputs, plan_outputs
+from compress_mpi.workflows.outputs import Outputs, plan_outputs, require_writable
 from compress_mpi.workflows.plan import PROCESS_BYTES, Cost, estimate, reading_seconds, seconds_on
 from compress_mpi.workflows.prior import PriorPlan, plan_prior
-from compress_mpi.workflows.record import SEARCH_VERSION
+from compress_mpi.workflows.record import other_settings, refuse_other_run
 
 __all__ = ["DryRun", "check_runcard", "describe", "dry_run", "human_bytes", "human_seconds"]
 
@@ -75,39 +72,8 @@ def dry_run(
     plan = plan_prior(source.config, folders, backend or source.config.backend)
     outputs = plan_outputs(source.config.output, plan.pdfset.name, source.config.compressed)
     for output in outputs:
-        _require_possible(output)
+        require_writable(output)
     return DryRun(source, plan, [(output, _prospect(source, output, restart)) for output in outputs])
-
-
-def _require_possible(output: Outputs) -> None:
-    """As ``outputs.require_writable``, but take back every folder that had to be made.
-
-    Temporaries of dead runs stay too: a job on another machine may be writing them.
-    """
-    if output.result.is_dir():
-        raise OutputError(f"output: {output.result}: is a folder; expected the name of a file")
-    for path in (output.result, output.compress_dat, output.erf_random):
-        try:
-            with _folder(path.parent):
-                probe = path.parent / f".{path.name}.check.{os.getpid()}"
-                probe.touch()
-                probe.unlink()
-        except OSError as error:
-            raise OutputError(
-                f"output: {path.parent}: cannot write there: {error.strerror or error}; choose another 'output'"
-            ) from error
-
-
-@contextlib.contextmanager
-def _folder(folder: Path) -> Iterator[None]:
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    finally:
-        for path in missing:
-            with contextlib.suppress(OSError):
-                path.rmdir()
 
 
 def _prospect(source: RuncardSource, output: Outputs, restart: bool) -> str:
@@ -117,18 +83,7 @@ def _prospect(source: RuncardSource, output: Outputs, restart: bool) -> str:
     tree = read_tree(output.result)
     if restart:
         return "started over, the file there is replaced"
-    reasons = differences(
-        json.loads(tree.datasets["/settings"]), {**source.effective, "compressed": output.n_rep}
-    )
-    version = int(tree.attributes["/", "search_version"])
-    if version != SEARCH_VERSION:
-        reasons.append(f"search_version: {version} in the file, {SEARCH_VERSION} in this release")
-    if reasons:
-        raise StoreError(
-            f"{output.result}: result of another run, cannot be continued:\n  "
-            + "\n  ".join(reasons)
-            + "\nchange it back, choose another 'output', or start over with --restart"
-        )
+    refuse_other_run(output.result, other_settings(tree, source, output.n_rep))
     done, most = len(tree.datasets["/history/erf"]), source.config.max_iteration
     complete = tree.attributes["/", "status"] == "complete"
     return "complete already" if complete else f"goes on after iteration {done} of {most}"

@@ -16,14 +16,16 @@ from typing import Any
 import numpy as np
 
 from compress_mpi.errors import EXIT_REQUEUE
+from compress_mpi.io.atomic import sweep
 from compress_mpi.io.runcard import RuncardSource, load_runcard
 from compress_mpi.io.setwriter import write_subset
 from compress_mpi.io.store import read_tree
 from compress_mpi.methods.selection.error_function import Reference, build_reference, distances
 from compress_mpi.methods.selection.estimators import ESTIMATORS
+from compress_mpi.methods.selection.island import SearchSettings
 from compress_mpi.methods.selection.kernel import Problem, build_problem, correlation_columns, standardise
 from compress_mpi.methods.selection.normalisation import bootstrap_spread, normalisation, random_distances
-from compress_mpi.methods.selection.search import IslandSearch, SearchSettings, idle_members
+from compress_mpi.methods.selection.search import IslandSearch, idle_members, search_settings
 from compress_mpi.parallel.info import mpi_library
 from compress_mpi.parallel.progress import Progress
 from compress_mpi.parallel.serial import SerialTeam
@@ -138,6 +140,9 @@ def _prepare(options: Options) -> tuple[RuncardSource, PriorPlan, list[Outputs]]
         require_writable(output)
         if output.result.exists():
             read_tree(output.result)
+    for output in outputs:
+        output.folder.mkdir(parents=True, exist_ok=True)
+        sweep(output.result)
     for warning in (*source.warnings, *plan.warnings):
         _tell(f"warning: {warning}")
     return source, plan, outputs
@@ -182,7 +187,7 @@ def _warm_up(run: _Run) -> None:
 
 def _settings(run: _Run, n_select: int, max_iteration: int | None = None) -> SearchSettings:
     config = run.source.config
-    return SearchSettings(
+    return search_settings(
         config.minimizer, n_select, max_iteration or config.max_iteration, config.seed, config.islands
     )
 
@@ -248,7 +253,7 @@ def _announce(run: _Run, output: Outputs, search: IslandSearch) -> None:
     idle = idle_members(settings, ranks, next(iter(search.islands.values())))
     if idle:
         _tell(
-            f"warning: {idle} of {ranks} ranks sit idle: {settings.n_islands} islands of '{settings.minimizer}' "
+            f"warning: {idle} of {ranks} ranks sit idle: {settings.islands} islands of '{settings.minimizer}' "
             f"use at most {ranks - idle}; raise 'islands' or ask for fewer ranks"
         )
     if search.iteration:

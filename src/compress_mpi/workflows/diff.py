@@ -34,8 +34,13 @@ def diff_files(first: Path, second: Path, as_json: bool = False) -> str:
     StoreError
         If either cannot be read or is of another task.
     """
-    facts = compare_results(_read(first), _read(second))
-    facts = {"files": [str(first), str(second)], **facts}
+    trees = _read(first), _read(second)
+    try:
+        facts = {"files": [str(first), str(second)], **compare_results(*trees)}
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{first} or {second}: damaged: /settings or versions cannot be understood ({error})"
+        ) from error
     return json.dumps(facts, indent=2) if as_json else "\n".join(_lines(facts))
 
 

@@ -51,7 +51,13 @@ def inspect_file(
     if path is not None:
         content = _content(tree, file, "/" + path.strip("/"))
         return json.dumps(content, indent=2) if as_json else _plain(content)
-    facts = summary(tree)
+    try:
+        facts = summary(tree)
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{file}: damaged: /settings or versions cannot be understood ({error}); "
+            "single datasets can still be shown"
+        ) from error
     if worst:
         facts["worst"] = _worst_points(file, folders)
     if as_json:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from compress_mpi.errors import OutputError
-from compress_mpi.io.atomic import sweep
 from compress_mpi.types import FloatArray, IntArray
 
 __all__ = ["Outputs", "plan_outputs", "require_writable", "write_companions"]
@@ -86,7 +86,7 @@ def plan_outputs(output: str | None, pdf: str, sizes: tuple[int, ...]) -> list[O
 
 
 def require_writable(outputs: Outputs) -> None:
-    """Make the folders and see that files can be made there, before any work.
+    """See that files can be made where they will be, and leave no trace of having looked.
 
     Raises
     ------
@@ -97,15 +97,27 @@ def require_writable(outputs: Outputs) -> None:
         raise OutputError(f"output: {outputs.result}: is a folder; expected the name of a file")
     for path in (outputs.result, outputs.compress_dat, outputs.erf_random):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            probe = path.parent / f".{path.name}.tmp.{os.getpid()}"
-            probe.touch()
-            probe.unlink()
+            with _folder(path.parent):
+                probe = path.parent / f".{path.name}.check.{os.getpid()}"
+                probe.touch()
+                probe.unlink()
         except OSError as error:
             raise OutputError(
                 f"output: {path.parent}: cannot write there: {error.strerror or error}; choose another 'output'"
             ) from error
-    sweep(outputs.result)
+
+
+@contextlib.contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """Make a folder for a while."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def write_companions(

@@ -103,7 +103,7 @@ def load_pair(
     name, folders = _as_name(prior or (selection.pdf if selection else ""), folders)
     settings = dict(selection.settings) if selection else {}
     settings |= {"pdfsetting": {"pdf": name}, "compressed": 2}
-    config = runcard._validate(runcard._gather(settings, "settings", overrides), "settings")
+    config = runcard.complete(settings, overrides)
     plan = plan_prior(config, folders, backend or config.backend)
     values = _read(plan, plan.pdfset, plan.members)
     subset = _subset(plan, values, compressed, selection, folders)
@@ -115,7 +115,7 @@ def _other_values(selection: _Selection | None, config: CompressConfig, values: 
     """A warning where a result was made from other values than those found now."""
     if selection is None or not selection.sha256:
         return []
-    now = runcard._effective(config)
+    now = runcard.effective(config)
     if any(now[key] != selection.settings.get(key) for key in ("q0", "nf", "xgrid", "definition")):
         return []
     if hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest() == selection.sha256:
@@ -133,7 +133,10 @@ def _selection(path: Path) -> _Selection | None:
         index = np.asarray(tree.datasets["/selection/index"])
         if not index.any():
             raise StoreError(f"{path}: nothing has been selected yet; run the runcard again")
-        settings = json.loads(tree.datasets["/settings"])
+        try:
+            settings = json.loads(tree.datasets["/settings"])
+        except json.JSONDecodeError as error:
+            raise StoreError(f"{path}: damaged: /settings is no JSON ({error})") from error
         at = tree.attributes
         return _Selection(str(at["/prior", "name"]), index, settings, str(at["/prior", "sha256"]))
     if path.suffix == ".dat":

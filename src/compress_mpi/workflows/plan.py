@@ -16,6 +16,7 @@ from compress_mpi.io.backends import read_members
 from compress_mpi.io.settings import CompressConfig
 from compress_mpi.methods.selection.error_function import build_reference
 from compress_mpi.methods.selection.estimators import ESTIMATORS
+from compress_mpi.methods.selection.island import SearchSettings
 from compress_mpi.methods.selection.kernel import (
     Problem,
     build_problem,
@@ -24,7 +25,7 @@ from compress_mpi.methods.selection.kernel import (
     standardise,
 )
 from compress_mpi.methods.selection.normalisation import random_distances
-from compress_mpi.methods.selection.search import IslandSearch, SearchSettings
+from compress_mpi.methods.selection.search import IslandSearch, search_settings
 from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.workflows.prior import PriorPlan
 
@@ -116,13 +117,13 @@ def estimate(config: CompressConfig, plan: PriorPlan, seconds: float = _MEASUREM
     reading = _reading(plan)
     problem = _random_problem(config, plan)
     settings = [
-        SearchSettings(config.minimizer, n, config.max_iteration, config.seed, config.islands)
+        search_settings(config.minimizer, n, config.max_iteration, config.seed, config.islands)
         for n in config.compressed
     ]
     sizes = tuple(_measure(problem, one, seconds / len(settings)) for one in settings)
     grid = 8 * len(plan.members) * len(plan.flavours) * len(plan.xgrid)
     return Cost(
-        settings[0].n_islands,
+        settings[0].islands,
         config.trials,
         len(plan.members),
         problem.z.shape[1],
@@ -163,7 +164,7 @@ def _random_problem(config: CompressConfig, plan: PriorPlan) -> Problem:
 def _measure(problem: Problem, settings: SearchSettings, seconds: float) -> SizeCost:
     team = SerialTeam(1)
     # one island on one core, without an end
-    alone = SearchSettings(settings.minimizer, settings.n_select, 10**9, settings.seed, 1)
+    alone = search_settings(settings.minimizer, settings.n_select, 10**9, settings.seed, 1)
     search = IslandSearch(alone, problem, _weights(problem, settings.n_select, team), team)
     search.advance()
     first, began = search.evaluations, time.perf_counter()
@@ -174,7 +175,7 @@ def _measure(problem: Problem, settings: SearchSettings, seconds: float) -> Size
     island = search.islands[0]
     return SizeCost(
         settings.n_select,
-        island.evaluations(settings.max_iteration) * settings.n_islands,
+        island.evaluations(settings.max_iteration) * settings.islands,
         rate,
         trial,
         _island_bytes(problem, settings.n_select, getattr(island, "population", 0)),

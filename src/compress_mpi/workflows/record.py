@@ -20,7 +20,7 @@ from compress_mpi.methods.selection.error_function import Reference
 from compress_mpi.types import FloatArray, IntArray
 from compress_mpi.workflows.prior import Prior
 
-__all__ = ["SEARCH_VERSION", "Launch", "Record", "resume", "start"]
+__all__ = ["SEARCH_VERSION", "Launch", "Record", "other_settings", "refuse_other_run", "resume", "start"]
 
 SEARCH_VERSION = 1
 """Raised when the same seed gives another search: then old checkpoints cannot be continued."""
@@ -245,21 +245,31 @@ def resume(path: Path, source: RuncardSource, prior: Prior, reference: Reference
     task = tree.attributes["/", "task"]
     if task != source.config.task:
         raise StoreError(f"{path}: a result of task '{task}', expected '{source.config.task}'")
-    now = json.loads(_settings(source, n_rep))
-    reasons = differences(json.loads(tree.datasets["/settings"]), now)
+    reasons = other_settings(tree, source, n_rep)
     if tree.attributes["/prior", "sha256"] != prior.sha256:
         reasons.append(
-            f"prior: {tree.attributes['/prior', 'name']} had sha256 {tree.attributes['/prior', 'sha256'][:12]}..., "
-            f"{prior.plan.pdfset.name} has {prior.sha256[:12]}... now"
+            f"prior: {tree.attributes['/prior', 'name']} had sha256 "
+            f"{tree.attributes['/prior', 'sha256'][:12]}..., {prior.plan.pdfset.name} has {prior.sha256[:12]}... now"
         )
-    version_found = int(tree.attributes["/", "search_version"])
-    if version_found != SEARCH_VERSION:
-        reasons.append(f"search_version: {version_found} in the file, {SEARCH_VERSION} in this release")
+    refuse_other_run(path, reasons)
+    tree.attributes["/", "versions"] = _versions()
+    return Record(path, tree, reference.names)
+
+
+def other_settings(tree: Tree, source: RuncardSource, n_rep: int) -> list[str]:
+    """Why a result cannot be continued by this runcard and this release, one line each."""
+    reasons = differences(json.loads(tree.datasets["/settings"]), json.loads(_settings(source, n_rep)))
+    found = int(tree.attributes["/", "search_version"])
+    if found != SEARCH_VERSION:
+        reasons.append(f"search_version: {found} in the file, {SEARCH_VERSION} in this release")
+    return reasons
+
+
+def refuse_other_run(path: Path, reasons: list[str]) -> None:
+    """Raise a StoreError that shows the reasons, if there are any."""
     if reasons:
         raise StoreError(
             f"{path}: result of another run, cannot be continued:\n  "
             + "\n  ".join(reasons)
             + "\nchange it back, choose another 'output', or start over with --restart"
         )
-    tree.attributes["/", "versions"] = _versions()
-    return Record(path, tree, reference.names)

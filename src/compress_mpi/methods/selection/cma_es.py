@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from compress_mpi.methods.selection.estimators import ESTIMATORS
+from compress_mpi.methods.selection.island import SearchSettings
 from compress_mpi.methods.selection.kernel import Problem, subset_distances, weighted
 from compress_mpi.methods.selection.randomness import Stream, generator
 from compress_mpi.types import FloatArray, IntArray, Team
-
-if TYPE_CHECKING:
-    from compress_mpi.methods.selection.search import SearchSettings
 
 __all__ = ["CMAIsland", "decode"]
 

@@ -15,17 +15,15 @@ go on from there. The result is that of one rank, bit for bit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from compress_mpi.methods.selection.kernel import Problem, State, commit, empty_state, load, propose, weighted
+from compress_mpi.methods.selection.island import SearchSettings
+from compress_mpi.methods.selection.kernel import Problem, State, commit, empty_state, erf_within, load
 from compress_mpi.methods.selection.randomness import Stream, generator
 from compress_mpi.types import FloatArray, IntArray, Team
-
-if TYPE_CHECKING:
-    from compress_mpi.methods.selection.search import SearchSettings
 
 __all__ = ["N_MUTANTS", "GeneticIsland", "Mutations", "draw_mutations"]
 
@@ -104,17 +102,17 @@ def _evaluate_mutants(
     outside: IntArray,
     first: int,
     last: int,
+    limit: float,
     found: FloatArray,
 ) -> None:
-    """ERF of the mutants ``first..last-1``, counted through the generations, of the subset as it is."""
+    """ERF of the mutants ``first..last-1`` of the subset, infinite above ``limit``."""
     slots, places = np.empty(_MOST_SWAPS, np.int64), np.empty(_MOST_SWAPS, np.int64)
     added, distances = np.empty(_MOST_SWAPS, np.int64), np.empty(weights.shape[0])
     for m in range(first, last):
         k = _mutant(
             mutations, m // N_MUTANTS, m % N_MUTANTS, state.members.shape[0], outside, slots, places, added
         )
-        propose(problem, state, slots, added, k, distances)
-        found[m - first] = weighted(distances, weights)
+        found[m - first] = erf_within(problem, state, weights, slots, added, k, limit, distances)
 
 
 @njit(cache=True, nogil=True)
@@ -156,7 +154,7 @@ def _generations(
     erfs = np.empty(N_MUTANTS)
     for g in range(history.shape[0]):
         first = g * N_MUTANTS
-        _evaluate_mutants(problem, state, weights, mutations, outside, first, first + N_MUTANTS, erfs)
+        _evaluate_mutants(problem, state, weights, mutations, outside, first, first + N_MUTANTS, erf, erfs)
         erf = _select(problem, state, mutations, outside, g, erfs, erf)
         history[g] = erf
 
@@ -186,9 +184,8 @@ class GeneticIsland:
 
     def _load(self, index: IntArray) -> None:
         load(self.problem, self._state, index)
-        distances, nothing = np.empty(len(self.weights)), np.zeros(_MOST_SWAPS, dtype=np.int64)
-        propose(self.problem, self._state, nothing, nothing, 0, distances)
-        self.erf = weighted(distances, self.weights)
+        scratch, nothing = np.empty(len(self.weights)), np.zeros(_MOST_SWAPS, dtype=np.int64)
+        self.erf = erf_within(self.problem, self._state, self.weights, nothing, nothing, 0, np.inf, scratch)
         self._loaded = index
 
     @property
@@ -250,7 +247,15 @@ class GeneticIsland:
             found = np.empty(len(tasks))
             first = g * N_MUTANTS + (tasks[0] if len(tasks) else 0)
             _evaluate_mutants(
-                self.problem, self._state, self.weights, mutations, outside, first, first + len(tasks), found
+                self.problem,
+                self._state,
+                self.weights,
+                mutations,
+                outside,
+                first,
+                first + len(tasks),
+                self.erf,
+                found,
             )
             return found[:, None]
 

@@ -34,6 +34,7 @@ __all__ = [
     "commit",
     "correlation_columns",
     "empty_state",
+    "erf_within",
     "load",
     "propose",
     "standardise",
@@ -107,7 +108,7 @@ class State(NamedTuple):
         Number of members at or below each edge.
     swaps : int64 (1,)
         Swaps since the sums were formed from scratch.
-    work : float64 (order + 8, point)
+    work : float64 (order + 9, point)
         Scratch.
     """
 
@@ -215,7 +216,7 @@ def empty_state(problem: Problem, n_select: int) -> State:
         ordered=np.zeros((n_point, n_select)),
         below=np.zeros((n_point, 5), dtype=np.int64),
         swaps=np.zeros(1, dtype=np.int64),
-        work=np.zeros((problem.order + 8, n_point)),
+        work=np.zeros((problem.order + 9, n_point)),
     )
 
 
@@ -423,6 +424,62 @@ def _walk(values: FloatArray, start: int, edge: float) -> int:
 
 
 @njit(cache=True, nogil=True)
+def weighted(distances: FloatArray, weights: FloatArray) -> float:
+    """Total ERF from distances and ``1 / (n_estimator normalisation)``, both float64 (8,)."""
+    total = 0.0
+    for i in range(weights.shape[0]):
+        total += weights[i] * distances[i]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _swap(problem: Problem, state: State, slots: IntArray, added: IntArray, k: int) -> IntArray:
+    """Put sums, mean and spread of the subset after ``k`` swaps into the scratch; returns who leaves."""
+    n, order = state.members.shape[0], state.sums.shape[0]
+    sums = state.work[:order]
+    sums[:] = state.sums
+    removed = np.empty(k, dtype=np.int64)
+    for j in range(k):
+        removed[j] = state.members[slots[j]]
+        _add_row(problem, removed[j], -1.0, sums)
+        _add_row(problem, added[j], 1.0, sums)
+    _mean_and_spread(sums, n, state.work[order], state.work[order + 1])
+    return removed
+
+
+@njit(cache=True, nogil=True)
+def _add_region_distance(
+    problem: Problem,
+    state: State,
+    added: IntArray,
+    removed: IntArray,
+    k: int,
+    start: float,
+    weight: float,
+    limit: float,
+) -> float:
+    """``start`` plus the weighted Kolmogorov-Smirnov distance of the subset in the scratch.
+
+    Terms are positive, so infinity is the answer as soon as ``limit`` is exceeded.
+    """
+    n, order = state.members.shape[0], state.sums.shape[0]
+    mean, spread = state.work[order], state.work[order + 1]
+    counts = np.empty(5, dtype=np.int64)
+    total = 0.0
+    for p in range(mean.shape[0]):
+        for e in range(5):
+            edge = mean[p] + _EDGES[e] * spread[p] + EDGE_TOLERANCE
+            c = _walk(state.ordered[p], state.below[p, e], edge)
+            for j in range(k):
+                c += (problem.z[added[j], p] <= edge) - (problem.z[removed[j], p] <= edge)
+            counts[e] = c
+        total += _region_term(problem, p, counts, n)
+        if start + weight * total > limit:
+            return np.inf
+    return start + weight * total
+
+
+@njit(cache=True, nogil=True)
 def propose(
     problem: Problem, state: State, slots: IntArray, added: IntArray, k: int, out: FloatArray
 ) -> None:
@@ -440,31 +497,53 @@ def propose(
         Distance of each estimator in the order of ``ESTIMATORS``; 0 for those not in the problem.
     """
     n, order = state.members.shape[0], state.sums.shape[0]
-    removed = np.empty(k, dtype=np.int64)
-    sums, mean, spread = state.work[:order], state.work[order], state.work[order + 1]
-    sums[:] = state.sums
-    for j in range(k):
-        removed[j] = state.members[slots[j]]
-        _add_row(problem, removed[j], -1.0, sums)
-        _add_row(problem, added[j], 1.0, sums)
-    _mean_and_spread(sums, n, mean, spread)
+    removed = _swap(problem, state, slots, added, k)
+    mean, spread, scratch = state.work[order], state.work[order + 1], state.work[order + 2 :]
     out[:] = 0.0
-    scratch = np.empty((7, mean.shape[0]))
-    _moment_distances(problem, sums, n, mean, spread, scratch, out)
-    if problem.region.shape[0]:
-        counts = np.empty(5, dtype=np.int64)
-        total = 0.0
-        for p in range(mean.shape[0]):
-            for e in range(5):
-                edge = mean[p] + _EDGES[e] * spread[p] + EDGE_TOLERANCE
-                c = _walk(state.ordered[p], state.below[p, e], edge)
-                for j in range(k):
-                    c += (problem.z[added[j], p] <= edge) - (problem.z[removed[j], p] <= edge)
-                counts[e] = c
-            total += _region_term(problem, p, counts, n)
-        out[_KS] = total
+    _moment_distances(problem, state.work[:order], n, mean, spread, scratch, out)
     if problem.columns.shape[0]:
         out[_CORR] = _trace_distance(problem, state.products, added, removed, k, n, mean, spread)
+    if problem.region.shape[0]:
+        out[_KS] = _add_region_distance(problem, state, added, removed, k, 0.0, 1.0, np.inf)
+
+
+@njit(cache=True, nogil=True)
+def erf_within(
+    problem: Problem,
+    state: State,
+    weights: FloatArray,
+    slots: IntArray,
+    added: IntArray,
+    k: int,
+    limit: float,
+    out: FloatArray,
+) -> float:
+    """Total ERF after ``k`` swaps, or infinity where it exceeds ``limit``.
+
+    Cheap terms come first, and the Kolmogorov-Smirnov sum, which costs most, stops
+    where it is known to be too large. The answer is the same as without a limit.
+
+    Parameters
+    ----------
+    weights : float64 (8,)
+        1 / (n_estimator normalisation), 0 for estimators that do not enter.
+    slots, added, k
+        As in ``propose``.
+    limit : float
+    out : float64 (8,)
+        Scratch.
+    """
+    n, order = state.members.shape[0], state.sums.shape[0]
+    removed = _swap(problem, state, slots, added, k)
+    mean, spread, scratch = state.work[order], state.work[order + 1], state.work[order + 2 :]
+    out[:] = 0.0
+    _moment_distances(problem, state.work[:order], n, mean, spread, scratch, out)
+    total = weighted(out, weights)
+    if total <= limit and problem.columns.shape[0]:
+        total += weights[_CORR] * _trace_distance(problem, state.products, added, removed, k, n, mean, spread)
+    if total <= limit and weights[_KS] > 0.0:
+        total = _add_region_distance(problem, state, added, removed, k, total, weights[_KS], limit)
+    return total if total <= limit else np.inf
 
 
 @njit(cache=True, nogil=True)
@@ -539,12 +618,3 @@ def subset_distances(problem: Problem, members: IntArray, out: FloatArray) -> No
             out[_KS] += _region_term(problem, p, below[:, p], n)
     if n_corr:
         out[_CORR] = _trace_distance(problem, products, members, members, 0, n, mean, spread)
-
-
-@njit(cache=True, nogil=True)
-def weighted(distances: FloatArray, weights: FloatArray) -> float:
-    """Total ERF from distances and ``1 / (n_estimator normalisation)``, both float64 (8,)."""
-    total = 0.0
-    for i in range(weights.shape[0]):
-        total += weights[i] * distances[i]
-    return total

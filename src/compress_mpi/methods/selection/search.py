@@ -1,6 +1,6 @@
 """The search: islands spread over a team, with migration, history and restart.
 
-An island is a class with the shape of ``Island``; to add a minimiser, write one and
+An island is a class with the shape of ``island.Island``; to add a minimiser, write one and
 enter it in ``MINIMISERS``. Everything here counts logical islands and epochs, so
 the answer does not depend on the size of the team.
 """
@@ -9,83 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import numpy as np
 
 from compress_mpi.methods.selection.cma_es import CMAIsland
 from compress_mpi.methods.selection.genetic import GeneticIsland
+from compress_mpi.methods.selection.island import Island, SearchSettings
 from compress_mpi.methods.selection.kernel import Problem
 from compress_mpi.types import FloatArray, IntArray, Team
 
-__all__ = ["MINIMISERS", "Island", "IslandSearch", "SearchSettings", "idle_members"]
+__all__ = ["MINIMISERS", "IslandSearch", "idle_members", "search_settings"]
 
 EPOCHS_BETWEEN_MIGRATIONS = 5
 
 
-@dataclass(frozen=True)
-class SearchSettings:
-    """What the search is asked to do.
-
-    Attributes
-    ----------
-    minimizer : str
-        A name in ``MINIMISERS``.
-    n_select : int
-        Size N of the subset.
-    max_iteration : int
-        Iterations (generations) of every island.
-    seed : int
-    islands : int or None
-        None takes the default of the minimiser.
-    """
-
-    minimizer: str
-    n_select: int
-    max_iteration: int
-    seed: int
-    islands: int | None = None
-
-    @property
-    def n_islands(self) -> int:
-        """Number of islands, never derived from the number of ranks."""
-        return self.islands or MINIMISERS[self.minimizer].default_islands
-
-
-class Island(Protocol):
-    """One of several searches that run side by side."""
-
-    default_islands: ClassVar[int]
-    epoch_length: ClassVar[int]
-    most_useful_crew: int
-    erf: float
-
-    def __init__(
-        self, number: int, settings: SearchSettings, problem: Problem, weights: FloatArray
-    ) -> None: ...
-
-    @property
-    def index(self) -> IntArray:
-        """Best subset: rows of the pool, sorted."""
-
-    def evaluations(self, iterations: int) -> int:
-        """Error-function evaluations in so many iterations."""
-
-    def advance(self, epoch: int, iterations: int, crew: Team) -> FloatArray:
-        """Run one epoch with the crew; returns the lowest ERF after each iteration."""
-
-    def adopt(self, index: IntArray, erf: float) -> None:
-        """Consider a migrant."""
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Arrays from which ``restore`` continues bit for bit; called between epochs."""
-
-    def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Continue from what ``state`` gave."""
-
-
 MINIMISERS: Mapping[str, Any] = {"genetic": GeneticIsland, "cma": CMAIsland}
+
+
+def search_settings(
+    minimizer: str, n_select: int, max_iteration: int, seed: int, islands: int | None = None
+) -> SearchSettings:
+    """Settings with the minimiser's own number of islands where none is given."""
+    return SearchSettings(
+        minimizer, n_select, max_iteration, seed, islands or MINIMISERS[minimizer].default_islands
+    )
 
 
 class IslandSearch:
@@ -113,7 +61,7 @@ class IslandSearch:
         self, settings: SearchSettings, problem: Problem, weights: FloatArray, team: Team, threads: int = 1
     ) -> None:
         self.settings, self.team, self.threads = settings, team, threads
-        mine, self.crew = team.split(settings.n_islands)
+        mine, self.crew = team.split(settings.islands)
         kind = MINIMISERS[settings.minimizer]
         self.islands: dict[int, Island] = {i: kind(i, settings, problem, weights) for i in mine}
         self._example = next(iter(self.islands.values()))
@@ -128,7 +76,7 @@ class IslandSearch:
     @property
     def evaluations(self) -> int:
         """Error-function evaluations so far, over all islands."""
-        return self._example.evaluations(self.iteration) * self.settings.n_islands
+        return self._example.evaluations(self.iteration) * self.settings.islands
 
     @property
     def erf(self) -> float:
@@ -159,7 +107,7 @@ class IslandSearch:
         """Offer every island the subset of its neighbour on a ring."""
         subsets = self._collect(lambda island: (island.index, island.erf))
         for number, island in self.islands.items():
-            island.adopt(*subsets[(number - 1) % self.settings.n_islands])
+            island.adopt(*subsets[(number - 1) % self.settings.islands])
 
     def _collect(self, what: Any) -> dict[int, Any]:
         # crew members hold the same island, one of them speaks for it
@@ -180,7 +128,7 @@ class IslandSearch:
         states = self._collect(lambda island: island.state())
         packed: dict[str, np.ndarray] = {"epoch": np.array(self.epoch)}
         for name in states[0]:
-            arrays = [states[n][name] for n in range(self.settings.n_islands)]
+            arrays = [states[n][name] for n in range(self.settings.islands)]
             if arrays[0].ndim > 1:
                 lengths = np.array([len(a) for a in arrays])
                 packed[f"{name}_length"] = lengths
@@ -223,4 +171,4 @@ def idle_members(settings: SearchSettings, n_members: int, island: Island) -> in
     island : Island
         Any of the islands.
     """
-    return max(0, n_members - settings.n_islands * island.most_useful_crew)
+    return max(0, n_members - settings.islands * island.most_useful_crew)
