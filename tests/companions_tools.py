@@ -9,7 +9,6 @@ import pytest
 
 from cli_tools import BAD, compress, write_runcard
 from compress_mpi import cli as program
-from compress_mpi.cli_companions import COMMANDS
 
 __all__ = ["Answer", "Program", "make_results"]
 
@@ -27,8 +26,6 @@ class Program:
     """The command line on the small sets, in one folder."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path):
-        commands = {**program.cli.commands, **{command.name: command for command in COMMANDS}}
-        monkeypatch.setattr(program.cli, "commands", commands)
         monkeypatch.setenv("LHAPDF_DATA_PATH", str(BAD / "sets"))
         monkeypatch.chdir(folder)
         self.capsys, self.folder = capsys, folder
