@@ -25,7 +25,7 @@ from compress_mpi.methods.selection.estimators import ESTIMATORS
 from compress_mpi.methods.selection.island import SearchSettings
 from compress_mpi.methods.selection.kernel import Problem, build_problem, correlation_columns, standardise
 from compress_mpi.methods.selection.normalisation import bootstrap_spread, normalisation, random_distances
-from compress_mpi.methods.selection.search import IslandSearch, idle_members, search_settings
+from compress_mpi.methods.selection.search import MINIMISERS, IslandSearch, idle_members, search_settings
 from compress_mpi.parallel.info import mpi_library
 from compress_mpi.parallel.progress import Progress
 from compress_mpi.parallel.serial import SerialTeam
@@ -180,9 +180,9 @@ def _problem(prior: Prior, reference: Reference, team: Any) -> Problem:
 
 def _warm_up(run: _Run) -> None:
     """Compile, or read from the cache, what the search will call."""
-    settings = _settings(run, n_select=2, max_iteration=1)
-    random_distances(run.problem, 2, 1, 0, SerialTeam())
-    IslandSearch(settings, run.problem, np.ones(len(ESTIMATORS)), SerialTeam()).advance()
+    alone, settings = SerialTeam(), _settings(run, n_select=2, max_iteration=1)
+    random_distances(run.problem, 2, 1, 0, alone)
+    MINIMISERS[settings.minimizer](0, settings, run.problem, np.ones(len(ESTIMATORS))).warm_up(alone)
 
 
 def _settings(run: _Run, n_select: int, max_iteration: int | None = None) -> SearchSettings:

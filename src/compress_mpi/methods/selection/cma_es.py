@@ -96,6 +96,9 @@ class CMAIsland:
             self._strategy.tell(self._strategy.ask(), list(values))
             self._strategy.stop()
 
+    def warm_up(self, crew: Team) -> None:
+        """Nothing is left: making an island has evaluated a subset, and only the first of a crew needs the package."""
+
     def evaluations(self, iterations: int) -> int:
         """Error-function evaluations in so many iterations."""
         return iterations * self.population

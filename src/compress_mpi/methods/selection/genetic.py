@@ -193,6 +193,10 @@ class GeneticIsland:
         """Selected rows of the pool, sorted, int64 (n_select,)."""
         return np.sort(self._state.members)
 
+    def warm_up(self, crew: Team) -> None:
+        """Compile everything."""
+        self.advance(0, 1, crew)
+
     def evaluations(self, iterations: int) -> int:
         """Error-function evaluations in so many generations."""
         return iterations * N_MUTANTS

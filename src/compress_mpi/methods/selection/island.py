@@ -53,6 +53,9 @@ class Island(Protocol):
     def index(self) -> IntArray:
         """Best subset: rows of the pool, sorted."""
 
+    def warm_up(self, crew: Team) -> None:
+        """Compile what a search calls on every rank, on an island that is thrown away; ``crew`` is a team of one."""
+
     def evaluations(self, iterations: int) -> int:
         """Error-function evaluations in so many iterations."""
 
