@@ -60,10 +60,19 @@ def kill_job(process: subprocess.Popen[str]) -> None:
     """Kill mpirun and all it started; nothing happens if they have ended."""
     if process.poll() is not None:
         return
-    # Launchers put their daemons and ranks into sessions of their own: go by descent.
-    for pid in [process.pid, *descendants(process.pid)]:
+    # Launchers put their daemons and ranks into sessions of their own: go by descent. Stopped
+    # processes start no others, so the family is complete once it stops growing.
+    family: list[int] = []
+    while (found := [process.pid, *descendants(process.pid)]) != family:
+        family = found
+        _signal_all(family, signal.SIGSTOP)
+    _signal_all(family, signal.SIGKILL)
+
+
+def _signal_all(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
 
 
 def descendants(pid: int) -> list[int]:

@@ -136,7 +136,7 @@ def _argument_problems(arguments: list[str]) -> list[str]:
     return []
 
 
-def run_block(block: Block, folder: Path, environment: Mapping[str, str], timeout: float = 120) -> list[str]:
+def run_block(block: Block, folder: Path, environment: Mapping[str, str], timeout: float = 300) -> list[str]:
     """Execute the commands of a console block in one shell.
 
     Returns

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from doc_blocks import ROOT
+from doc_blocks import ROOT, check_command
 
 from compress_mpi.cli import cli
 from compress_mpi.errors import EXIT_CODES
@@ -50,6 +50,18 @@ def test_every_command_is_there_with_its_help(tables: ModuleType) -> None:
     for name, command in cli.commands.items():
         assert f"\ncompress-mpi {name}\n---" in text
         assert all(option in text for p in command.params for option in p.opts if option.startswith("--"))
+
+
+def test_every_command_is_there_with_an_example_that_it_understands(tables: ModuleType) -> None:
+    sections = re.split(r"^compress-mpi (\S+)\n-+\n", tables.commands(), flags=re.MULTILINE)
+    by_name = dict(zip(sections[1::2], sections[2::2], strict=True))
+    assert set(by_name) == {name for name, command in cli.commands.items() if not command.hidden}
+    for name, text in by_name.items():
+        examples = re.findall(r"Example:\n((?: +\S.*\n)+)", text)
+        assert examples, f"{name} has no example"
+        lines = [line.strip() for line in examples[0].splitlines()]
+        assert any("compress-mpi" in line for line in lines)
+        assert [problem for line in lines for problem in check_command(line)] == []
 
 
 def test_pages_include_tables_that_exist_and_all_of_them(tables: ModuleType, tmp_path: Path) -> None:

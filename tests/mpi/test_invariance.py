@@ -77,7 +77,7 @@ def test_threads_give_the_same_bits(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_128_oversubscribed_ranks_give_the_same_bits(tmp_path):
-    card = {"minimization": {"minimizer": "genetic", "max_iteration": 300, "seed": 5}}
+    card = {"minimization": {"minimizer": "genetic", "max_iteration": 40, "seed": 5}, "islands": 48}
     alone = run_at(tmp_path / "alone", 0, card)
     assert run_at(tmp_path / "many", 128, card, timeout=800) == alone
 

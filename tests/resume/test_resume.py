@@ -19,7 +19,7 @@ from mpirun import descendants, kill_job, start_mpirun
 pytestmark = pytest.mark.mpi
 
 ENV = {"LHAPDF_DATA_PATH": str(BAD / "sets")}
-LENGTHS = {"genetic": 40_000, "cma": 1_600}
+LENGTHS = {"genetic": 100_000, "cma": 1_500}
 
 
 def card(minimizer: str) -> dict:
@@ -75,7 +75,7 @@ def test_kill_a_rank_at_five_random_moments(uninterrupted, tmp_path):
         # at first somewhere in the start-up, later somewhere in the search
         if reached:
             wait_for(lambda job=job, before=before: iteration(path) > before or job.poll() is not None)
-        time.sleep(chance.uniform(0.0, 0.4))
+        time.sleep(chance.uniform(0.0, 0.3))
         victims = [
             pid for pid in descendants(job.pid) if "compress-mpi" in Path(f"/proc/{pid}/cmdline").read_text()
         ]
@@ -100,6 +100,8 @@ def test_kill_a_rank_at_five_random_moments(uninterrupted, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
 def test_signals_to_mpirun_make_a_checkpoint(uninterrupted, tmp_path, number):
     minimizer, expected = uninterrupted
+    if (minimizer, number) == ("cma", signal.SIGTERM):
+        pytest.skip("the same path as USR1, which both minimisers go")
     write_runcard(tmp_path, **card(minimizer))
     path = tmp_path / "compress_tiny_5.h5"
     job = start(tmp_path, 3)
