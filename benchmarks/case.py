@@ -12,8 +12,8 @@ import numpy as np
 
 from compress_mpi.io.settings import PUBLISHED_ESTIMATORS, CompressConfig
 from compress_mpi.methods.selection.error_function import Reference, build_reference
-from compress_mpi.methods.selection.kernel import Problem, build_problem, correlation_columns, standardise
 from compress_mpi.methods.selection.normalisation import normalisation, random_distances
+from compress_mpi.methods.selection.problem import Problem, build_problem, correlation_columns, standardise
 from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.types import ESTIMATORS, FloatArray, IntArray
 from compress_mpi.workflows.prior import load_prior, plan_prior

@@ -10,14 +10,8 @@ from numba import njit
 
 from case import Case, Scale
 from compress_mpi.methods.selection.error_function import distances
-from compress_mpi.methods.selection.kernel import (
-    Problem,
-    State,
-    empty_state,
-    load,
-    propose,
-    subset_distances,
-)
+from compress_mpi.methods.selection.kernel import load, propose, subset_distances
+from compress_mpi.methods.selection.problem import Problem, State, empty_state
 from compress_mpi.types import ESTIMATORS, FloatArray, IntArray
 from measures import Outcome, ratios
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from compress_mpi.methods.selection import kernel
 from compress_mpi.methods.selection.error_function import Reference, build_reference
 from compress_mpi.methods.selection.grid import correlation_nodes
 from compress_mpi.methods.selection.island import SearchSettings
 from compress_mpi.methods.selection.normalisation import normalisation, random_distances
+from compress_mpi.methods.selection.problem import Problem, build_problem, correlation_columns, standardise
 from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.types import ESTIMATORS, FloatArray
 
@@ -28,11 +28,11 @@ def made_up_prior(n_rep: int = 60, n_flavour: int = 3, n_x: int = 10, seed: int 
 
 def made_up_problem(
     prior: FloatArray, names: Sequence[str] = PUBLISHED, definition: str = "paper"
-) -> tuple[Reference, kernel.Problem]:
+) -> tuple[Reference, Problem]:
     nodes = correlation_nodes(prior.shape[2], prior.shape[1], definition)
     reference = build_reference(prior, names, nodes)
-    z = kernel.standardise(prior, reference)
-    return reference, kernel.build_problem(z, z[:, kernel.correlation_columns(reference)], reference)
+    z = standardise(prior, reference)
+    return reference, build_problem(z, z[:, correlation_columns(reference)], reference)
 
 
 def columns(reference: Reference) -> list[int]:
@@ -40,7 +40,7 @@ def columns(reference: Reference) -> list[int]:
     return [ESTIMATORS.index(name) for name in reference.names]
 
 
-def made_up_weights(problem: kernel.Problem, reference: Reference, n_select: int) -> FloatArray:
+def made_up_weights(problem: Problem, reference: Reference, n_select: int) -> FloatArray:
     random = random_distances(problem, n_select, 60, 0, SerialTeam())[:, columns(reference)]
     weights = np.zeros(len(ESTIMATORS))
     weights[columns(reference)] = 1.0 / (len(reference.names) * normalisation(random, reference.names))

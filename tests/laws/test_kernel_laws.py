@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from compress_mpi.methods.selection import kernel
 from compress_mpi.methods.selection.error_function import distances
 from compress_mpi.methods.selection.estimators import KOLMOGOROV_SMIRNOV
+from compress_mpi.methods.selection.problem import empty_state
 from compress_mpi.types import ESTIMATORS
 from selection_tools import PUBLISHED, columns, made_up_prior, made_up_problem
 
@@ -17,7 +18,7 @@ NOTHING = np.zeros(4, dtype=np.int64)
 
 
 def loaded(members, problem=PROBLEM):
-    state = kernel.empty_state(problem, len(members))
+    state = empty_state(problem, len(members))
     kernel.load(problem, state, np.asarray(members, dtype=np.int64))
     return state
 

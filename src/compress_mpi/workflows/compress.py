@@ -23,8 +23,8 @@ from compress_mpi.io.store import read_tree
 from compress_mpi.methods.selection.error_function import Reference, build_reference, distances
 from compress_mpi.methods.selection.estimators import ESTIMATORS
 from compress_mpi.methods.selection.island import SearchSettings
-from compress_mpi.methods.selection.kernel import Problem, build_problem, correlation_columns, standardise
 from compress_mpi.methods.selection.normalisation import bootstrap_spread, normalisation, random_distances
+from compress_mpi.methods.selection.problem import Problem, build_problem, correlation_columns, standardise
 from compress_mpi.methods.selection.search import MINIMISERS, IslandSearch, idle_members, search_settings
 from compress_mpi.parallel.info import mpi_library
 from compress_mpi.parallel.progress import Progress

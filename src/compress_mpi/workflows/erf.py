@@ -10,8 +10,8 @@ import numpy as np
 from compress_mpi.errors import PDFSetError
 from compress_mpi.methods.selection.error_function import Reference, build_reference, distances
 from compress_mpi.methods.selection.estimators import ESTIMATORS
-from compress_mpi.methods.selection.kernel import build_problem, correlation_columns, standardise
 from compress_mpi.methods.selection.normalisation import bootstrap_spread, normalisation, random_distances
+from compress_mpi.methods.selection.problem import build_problem, correlation_columns, standardise
 from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.types import FloatArray
 from compress_mpi.workflows.pair import Pair

@@ -17,14 +17,14 @@ from compress_mpi.io.settings import CompressConfig
 from compress_mpi.methods.selection.error_function import build_reference
 from compress_mpi.methods.selection.estimators import ESTIMATORS
 from compress_mpi.methods.selection.island import SearchSettings
-from compress_mpi.methods.selection.kernel import (
+from compress_mpi.methods.selection.normalisation import random_distances
+from compress_mpi.methods.selection.problem import (
     Problem,
     build_problem,
     correlation_columns,
     empty_state,
     standardise,
 )
-from compress_mpi.methods.selection.normalisation import random_distances
 from compress_mpi.methods.selection.search import IslandSearch, search_settings
 from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.workflows.prior import PriorPlan

@@ -19,7 +19,8 @@ import numpy as np
 
 from compress_mpi.methods.selection.estimators import ESTIMATORS
 from compress_mpi.methods.selection.island import SearchSettings
-from compress_mpi.methods.selection.kernel import Problem, subset_distances, weighted
+from compress_mpi.methods.selection.kernel import subset_distances, weighted
+from compress_mpi.methods.selection.problem import Problem
 from compress_mpi.methods.selection.randomness import Stream, generator
 from compress_mpi.types import FloatArray, IntArray, Team
 

@@ -21,7 +21,8 @@ import numpy as np
 from numba import njit
 
 from compress_mpi.methods.selection.island import SearchSettings
-from compress_mpi.methods.selection.kernel import Problem, State, commit, empty_state, erf_within, load
+from compress_mpi.methods.selection.kernel import commit, erf_within, load
+from compress_mpi.methods.selection.problem import Problem, State, empty_state
 from compress_mpi.methods.selection.randomness import Stream, generator
 from compress_mpi.types import FloatArray, IntArray, Team
 

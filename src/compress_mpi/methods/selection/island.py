@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from compress_mpi.methods.selection.kernel import Problem
+from compress_mpi.methods.selection.problem import Problem
 from compress_mpi.types import FloatArray, IntArray, Team
 
 __all__ = ["Island", "SearchSettings"]

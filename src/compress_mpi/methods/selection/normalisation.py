@@ -13,7 +13,8 @@ import numpy as np
 
 from compress_mpi.errors import CompressError
 from compress_mpi.methods.selection import estimators as est
-from compress_mpi.methods.selection.kernel import Problem, subset_distances
+from compress_mpi.methods.selection.kernel import subset_distances
+from compress_mpi.methods.selection.problem import Problem
 from compress_mpi.methods.selection.randomness import Stream, generator
 from compress_mpi.types import FloatArray, Team
 

@@ -16,7 +16,7 @@ import numpy as np
 from compress_mpi.methods.selection.cma_es import CMAIsland
 from compress_mpi.methods.selection.genetic import GeneticIsland
 from compress_mpi.methods.selection.island import Island, SearchSettings
-from compress_mpi.methods.selection.kernel import Problem
+from compress_mpi.methods.selection.problem import Problem
 from compress_mpi.types import FloatArray, IntArray, Team
 
 __all__ = ["MINIMISERS", "IslandSearch", "idle_members", "search_settings"]
