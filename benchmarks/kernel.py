@@ -10,8 +10,10 @@ from numba import njit
 
 from case import Case, Scale
 from compress_mpi.methods.selection.error_function import distances
-from compress_mpi.methods.selection.kernel import load, propose, subset_distances
+from compress_mpi.methods.selection.kernel import erf_within, load, propose, subset_distances
 from compress_mpi.methods.selection.problem import Problem, State, empty_state
+from compress_mpi.methods.selection.search import IslandSearch, search_settings
+from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.types import ESTIMATORS, FloatArray, IntArray
 from measures import Outcome, ratios
 
@@ -19,6 +21,7 @@ __all__ = ["measure"]
 
 ABOUT = "evaluations of all estimators of one subset, per second and core"
 _AHEAD = 1024
+_GENERATIONS = 2000
 
 
 # Not cached on disk: numba would not notice that the kernel they call has changed.
@@ -32,20 +35,48 @@ def _propose_many(
 
 
 @njit(nogil=True)
+def _within_many(
+    problem: Problem,
+    state: State,
+    weights: FloatArray,
+    slots: IntArray,
+    added: IntArray,
+    limit: float,
+    count: int,
+    out: FloatArray,
+) -> None:
+    for i in range(count):
+        j = i % slots.shape[0]
+        erf_within(problem, state, weights, slots[j], added[j], 1, limit, out)
+
+
+@njit(nogil=True)
 def _subset_many(problem: Problem, subsets: IntArray, count: int, out: FloatArray) -> None:
     for i in range(count):
         subset_distances(problem, subsets[i % subsets.shape[0]], out)
 
 
-def contenders(case: Case, n_select: int) -> dict[str, Callable[[int], None]]:
+def _searched(case: Case, weights: FloatArray, n_select: int) -> tuple[IntArray, float]:
+    """A subset in the middle of a search, and its ERF: the limit that proposals have to get below."""
+    settings = search_settings("genetic", n_select, _GENERATIONS, 1, 1)
+    search = IslandSearch(settings, case.problem, weights, SerialTeam(1))
+    while not search.done:
+        search.advance()
+    erf, members = search.best()
+    return members, erf
+
+
+def contenders(case: Case, n_select: int, trials: int) -> dict[str, Callable[[int], None]]:
     """What is measured: each function makes so many evaluations of random neighbours or subsets."""
     rng, out = np.random.default_rng(1), np.empty(len(ESTIMATORS))
     pool = len(case.values)
     subsets = np.array([rng.choice(pool, n_select, replace=False) for _ in range(64)])
+    weights = case.weights(case.normalisation(n_select, trials))
+    members, erf = _searched(case, weights, n_select)
     state = empty_state(case.problem, n_select)
-    load(case.problem, state, np.sort(subsets[0]))
+    load(case.problem, state, members)
     slots = rng.integers(n_select, size=(_AHEAD, 1))
-    added = rng.choice(np.setdiff1d(np.arange(pool), subsets[0]), size=(_AHEAD, 1))
+    added = rng.choice(np.setdiff1d(np.arange(pool), members), size=(_AHEAD, 1))
 
     def reference(count: int) -> None:
         for i in range(count):
@@ -57,6 +88,9 @@ def contenders(case: Case, n_select: int) -> dict[str, Callable[[int], None]]:
 
     return {
         "swap": lambda count: _propose_many(case.problem, state, slots, added, count, out),
+        "swap with early rejection": lambda count: _within_many(
+            case.problem, state, weights, slots, added, erf, count, out
+        ),
         "from scratch": lambda count: _subset_many(case.problem, subsets, count, out),
         "NumPy reference": reference,
         "yardstick": yardstick,
@@ -87,7 +121,7 @@ def measure(case: Case, scale: Scale) -> Outcome:
     settings = {"set": case.name, "points": case.problem.z.shape[1], "N": list(scale.sizes)}
     outcome = Outcome(ABOUT, settings)
     for n_select in scale.sizes:
-        functions = contenders(case, n_select)
+        functions = contenders(case, n_select, scale.trials)
         counts = {name: _count_for(function, scale.seconds) for name, function in functions.items()}
         rates: dict[str, list[float]] = {name: [] for name in functions}
         for _ in range(scale.repeats):
@@ -97,6 +131,8 @@ def measure(case: Case, scale: Scale) -> Outcome:
             outcome.add(f"N={n_select} {name}", "1/s", values)
         for above, below in (
             ("swap", "yardstick"),
+            ("swap with early rejection", "yardstick"),
+            ("swap with early rejection", "swap"),
             ("from scratch", "yardstick"),
             ("swap", "from scratch"),
             ("swap", "NumPy reference"),
