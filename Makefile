@@ -1,6 +1,6 @@
 # make run   sets everything up and compresses the built-in demo prior
 # make test  sets everything up and runs the whole test suite
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 RANKS  ?= 2
@@ -16,7 +16,7 @@ help:
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; 'make PYTHON=/path/to/python3.11 ...' names another one"; exit 1; }
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "Python 3.11 is needed; 'make PYTHON=/path/to/python3.11 ...' names another one"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[mpi,dev]'
 	@touch $@
