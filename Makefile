@@ -30,7 +30,8 @@ run: setup
 	$(BIN)/compress-mpi report run/compress_demo_50.h5
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 test-fast: setup
 	$(BIN)/python -m pytest -m "not slow and not mpi"

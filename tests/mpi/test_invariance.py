@@ -74,6 +74,7 @@ def test_threads_give_the_same_bits(tmp_path):
     assert outcome(folder / "t1.h5") == outcome(folder / "t4.h5")
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_128_oversubscribed_ranks_give_the_same_bits(tmp_path):

@@ -178,6 +178,7 @@ def test_bad_pretended_nodes_are_refused():
     assert done.stderr.count("compress-mpi: error") == 1
 
 
+@pytest.mark.alone
 def test_waiting_ranks_sleep_and_short_waits_stay_short():
     done = run(4, "waiting.py")
     report = json.loads(done.stdout)
