@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compress_mpi.methods.selection import estimators as est
 from compress_mpi.methods.selection import kernel
-from compress_mpi.methods.selection.error_function import distances
+from compress_mpi.methods.selection.error_function import build_reference, distances
 from compress_mpi.methods.selection.estimators import KOLMOGOROV_SMIRNOV
-from compress_mpi.methods.selection.problem import empty_state
+from compress_mpi.methods.selection.problem import BLOCK, empty_state, point_columns, standardise
 from compress_mpi.types import ESTIMATORS
 from selection_tools import PUBLISHED, columns, made_up_prior, made_up_problem
 
@@ -87,12 +88,65 @@ def test_a_limit_changes_nothing_but_the_time(members, k, part, random):
     out = np.empty(len(ESTIMATORS))
     kernel.propose(PROBLEM, state, slots, added, k, out)
     expected = kernel.weighted(out, weights)
-    total = kernel.erf_within(PROBLEM, state, weights, slots, added, k, np.inf, out)
+    total = kernel.erf_within(PROBLEM, state, weights, slots, added, k, np.inf)
     assert total == pytest.approx(expected, rel=1e-13)
-    assert kernel.erf_within(PROBLEM, state, weights, slots, added, k, total, out) == total
+    assert kernel.erf_within(PROBLEM, state, weights, slots, added, k, total) == total
     limit = part * total
-    found = kernel.erf_within(PROBLEM, state, weights, slots, added, k, limit, out)
+    found = kernel.erf_within(PROBLEM, state, weights, slots, added, k, limit)
     assert found == (total if total <= limit else np.inf)
+
+
+@given(subsets(), st.integers(0, 4), st.randoms(use_true_random=False))
+def test_moments_and_the_rest_are_two_parts_of_the_reference(members, k, random):
+    """What comes from moments alone is their share of the reference; the rest makes it the whole."""
+    state, weights = loaded(members), np.linspace(0.1, 1.0, len(ESTIMATORS))
+    slots = np.array(random.sample(range(len(members)), 4))
+    added = np.array(random.sample(sorted(set(range(len(PRIOR))) - set(members.tolist())), 4))
+    swapped = members.copy()
+    swapped[slots[:k]] = added[:k]
+    parts = judged(swapped) * weights[columns(REFERENCE)]
+    cheap = [name in est.MOMENT_ORDER for name in REFERENCE.names]
+    assert 0 < sum(cheap) < len(cheap)
+    moments = kernel.moments_of(PROBLEM, state, weights, slots, added, k)
+    assert moments == pytest.approx(parts[cheap].sum(), rel=1e-10)
+    whole = kernel.others_within(PROBLEM, state, weights, k, moments, np.inf)
+    assert whole == pytest.approx(parts.sum(), rel=1e-10)
+    assert whole == kernel.erf_within(PROBLEM, state, weights, slots, added, k, np.inf)
+
+
+@given(
+    st.integers(1, 3),
+    st.integers(2, 70),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 69)), max_size=5),
+    st.sampled_from([ESTIMATORS, ("mean",), (KOLMOGOROV_SMIRNOV,)]),
+)
+@settings(max_examples=30)
+def test_points_are_put_in_another_order_and_filled_up(n_flavour, n_x, dead, names):
+    """Every point with a spread once, then zeros to the end of a block, at least one of them."""
+    prior = np.random.default_rng(n_x).normal(size=(12, n_flavour, n_x))
+    for flavour, x in dead:
+        prior[:, min(flavour, n_flavour - 1), min(x, n_x - 1)] = 0.7
+    reference = build_reference(prior, names, np.zeros(0, dtype=np.int64))
+    found = point_columns(reference)
+    kept = np.flatnonzero(np.ptp(prior, axis=0).reshape(-1))
+    assert len(found) % BLOCK == 0
+    assert len(kept) < len(found) <= len(kept) + BLOCK
+    assert np.array_equal(np.sort(found[: len(kept)]), kept)
+    assert (found[len(kept) :] == -1).all()
+    z = standardise(prior, reference)
+    flat = prior.reshape(12, -1)[:, found[: len(kept)]]
+    np.testing.assert_allclose(
+        z[:, : len(kept)], (flat - flat.mean(axis=0)) / flat.std(axis=0, ddof=1), atol=1e-9
+    )
+    assert not z[:, len(kept) :].any()
+
+
+@given(st.permutations(range(3)), st.integers(10, 40))
+@settings(max_examples=20)
+def test_the_order_of_points_does_not_matter(order, n):
+    prior = PRIOR[:, order]
+    reference, problem = made_up_problem(prior, ESTIMATORS)
+    close(from_scratch(np.arange(n), problem, reference), from_scratch(np.arange(n)))
 
 
 @given(subsets(), st.randoms(use_true_random=False))
@@ -105,8 +159,7 @@ def test_adding_and_removing_a_replica_returns_the_same_state(members, random):
     kernel.commit(PROBLEM, state, slot, original, 1)
     fresh = loaded(members)
     assert np.array_equal(state.members, fresh.members)
-    assert np.array_equal(state.ordered, fresh.ordered)
-    assert np.array_equal(state.below, fresh.below)
+    assert np.array_equal(state.values, fresh.values)
     np.testing.assert_allclose(state.sums, fresh.sums, rtol=1e-12, atol=1e-9)
     np.testing.assert_allclose(state.products, fresh.products, rtol=1e-12, atol=1e-9)
 
@@ -161,7 +214,7 @@ def test_constant_points_and_dead_flavours_do_not_enter():
     prior[:, 0] = 0.0
     prior[:, 1, 2] = 0.7
     reference, problem = made_up_problem(prior, ESTIMATORS)
-    assert problem.z.shape[1] == 19
+    assert np.count_nonzero(np.ptp(problem.z, axis=0)) == 19
     members = np.arange(0, 60, 4)
     close(from_scratch(members, problem, reference), judged(members, reference, prior))
 

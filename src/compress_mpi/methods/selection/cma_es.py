@@ -12,13 +12,13 @@ The strategy itself is the ``cma`` package (Hansen, arXiv:1604.00772).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from compress_mpi.methods.selection.estimators import ESTIMATORS
-from compress_mpi.methods.selection.island import SearchSettings
+from compress_mpi.methods.selection.island import Report, SearchSettings
 from compress_mpi.methods.selection.kernel import subset_distances, weighted
 from compress_mpi.methods.selection.problem import Problem
 from compress_mpi.methods.selection.randomness import Stream, generator
@@ -58,6 +58,11 @@ def _new_strategy(n_keys: int, rng: np.random.Generator) -> Any:
     return cma.CMAEvolutionStrategy(np.zeros(n_keys), 1.0, options)
 
 
+def _population(n_pool: int) -> int:
+    """Candidates of one iteration, the default of the package for as many coordinates as replicas."""
+    return 4 + int(3 * np.log(n_pool))
+
+
 class CMAIsland:
     """One evolution strategy; when it has converged a new one starts.
 
@@ -71,13 +76,27 @@ class CMAIsland:
         As for ``GeneticIsland``.
     """
 
+    kind: ClassVar[str] = "cma"
     default_islands: ClassVar[int] = 2
-    epoch_length: ClassVar[int] = 50
+
+    @staticmethod
+    def epoch_length(settings: SearchSettings) -> int:
+        """Iterations between two reports."""
+        return 50
+
+    @staticmethod
+    def evaluations(settings: SearchSettings, iterations: int, n_pool: int) -> int:
+        """Error-function evaluations in so many iterations."""
+        return iterations * _population(n_pool)
+
+    @staticmethod
+    def most_useful_crew(n_pool: int) -> int:
+        """One per candidate."""
+        return _population(n_pool)
 
     def __init__(self, number: int, settings: SearchSettings, problem: Problem, weights: FloatArray) -> None:
         self.number, self.settings, self.problem, self.weights = number, settings, problem, weights
-        self.population = 4 + int(3 * np.log(len(problem.z)))
-        self.most_useful_crew = self.population
+        self.population, self._evaluated = _population(len(problem.z)), 0
         self.generation = 0
         self._values: list[FloatArray] = []
         self._strategy: Any = None
@@ -100,11 +119,7 @@ class CMAIsland:
     def warm_up(self, crew: Team) -> None:
         """Nothing is left: making an island has evaluated a subset, and only the first of a crew needs the package."""
 
-    def evaluations(self, iterations: int) -> int:
-        """Error-function evaluations in so many iterations."""
-        return iterations * self.population
-
-    def advance(self, epoch: int, iterations: int, crew: Team) -> FloatArray:
+    def advance(self, epoch: int, iterations: int, progress: float, crew: Team) -> FloatArray:
         """Iterations of one epoch.
 
         Returns
@@ -133,6 +148,7 @@ class CMAIsland:
             if crew.on_root(tell):
                 self.generation, self._values, self._strategy = self.generation + 1, [], None
             history[i] = self.erf
+        self._evaluated = iterations * self.population
         return history
 
     def _evaluate(self, candidates: IntArray, crew: Team) -> FloatArray:
@@ -146,7 +162,16 @@ class CMAIsland:
         if values[best] < self.erf:
             self.index, self.erf = candidates[best], float(values[best])
 
-    def adopt(self, index: IntArray, erf: float) -> None:
+    @property
+    def best(self) -> float:
+        """ERF of ``index``."""
+        return self.erf
+
+    def report(self, migration: bool) -> Report:
+        """ERF, and the subset with a migration."""
+        return Report(self.kind, self.erf, self.erf, self._evaluated, index=self.index if migration else None)
+
+    def confer(self, epoch: int, reports: Mapping[int, Report]) -> None:
         """Do nothing: a strategy has no place for a foreign subset."""
 
     def state(self) -> dict[str, np.ndarray]:

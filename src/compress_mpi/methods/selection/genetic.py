@@ -14,13 +14,13 @@ go on from there. The result is that of one rank, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from compress_mpi.methods.selection.island import SearchSettings
+from compress_mpi.methods.selection.island import Report, SearchSettings, neighbour
 from compress_mpi.methods.selection.kernel import commit, erf_within, load
 from compress_mpi.methods.selection.problem import Problem, State, empty_state
 from compress_mpi.methods.selection.randomness import Stream, generator
@@ -108,12 +108,12 @@ def _evaluate_mutants(
 ) -> None:
     """ERF of the mutants ``first..last-1`` of the subset, infinite above ``limit``."""
     slots, places = np.empty(_MOST_SWAPS, np.int64), np.empty(_MOST_SWAPS, np.int64)
-    added, distances = np.empty(_MOST_SWAPS, np.int64), np.empty(weights.shape[0])
+    added = np.empty(_MOST_SWAPS, np.int64)
     for m in range(first, last):
         k = _mutant(
             mutations, m // N_MUTANTS, m % N_MUTANTS, state.members.shape[0], outside, slots, places, added
         )
-        found[m - first] = erf_within(problem, state, weights, slots, added, k, limit, distances)
+        found[m - first] = erf_within(problem, state, weights, slots, added, k, limit)
 
 
 @njit(cache=True, nogil=True)
@@ -173,20 +173,34 @@ class GeneticIsland:
         1 / (n_estimator normalisation), 0 for estimators that do not enter.
     """
 
+    kind: ClassVar[str] = "genetic"
     default_islands: ClassVar[int] = 16
-    epoch_length: ClassVar[int] = 200
-    most_useful_crew: ClassVar[int] = 8 * N_MUTANTS
+
+    @staticmethod
+    def epoch_length(settings: SearchSettings) -> int:
+        """Generations between two reports."""
+        return 200
+
+    @staticmethod
+    def evaluations(settings: SearchSettings, iterations: int, n_pool: int) -> int:
+        """Error-function evaluations in so many generations."""
+        return iterations * N_MUTANTS
+
+    @staticmethod
+    def most_useful_crew(n_pool: int) -> int:
+        """Eight generations ahead."""
+        return 8 * N_MUTANTS
 
     def __init__(self, number: int, settings: SearchSettings, problem: Problem, weights: FloatArray) -> None:
         self.number, self.settings, self.problem, self.weights = number, settings, problem, weights
-        self._state = empty_state(problem, settings.n_select)
+        self._state, self._evaluated = empty_state(problem, settings.n_select), 0
         rng = generator(settings.seed, Stream.START, settings.n_select, number)
         self._load(np.sort(rng.choice(len(problem.z), settings.n_select, replace=False)))
 
     def _load(self, index: IntArray) -> None:
         load(self.problem, self._state, index)
-        scratch, nothing = np.empty(len(self.weights)), np.zeros(_MOST_SWAPS, dtype=np.int64)
-        self.erf = erf_within(self.problem, self._state, self.weights, nothing, nothing, 0, np.inf, scratch)
+        nothing = np.zeros(_MOST_SWAPS, dtype=np.int64)
+        self.erf = erf_within(self.problem, self._state, self.weights, nothing, nothing, 0, np.inf)
         self._loaded = index
 
     @property
@@ -194,15 +208,16 @@ class GeneticIsland:
         """Selected rows of the pool, sorted, int64 (n_select,)."""
         return np.sort(self._state.members)
 
+    @property
+    def best(self) -> float:
+        """Its ERF: selection is elitist."""
+        return self.erf
+
     def warm_up(self, crew: Team) -> None:
         """Compile everything."""
-        self.advance(0, 1, crew)
+        self.advance(0, 1, 0.0, crew)
 
-    def evaluations(self, iterations: int) -> int:
-        """Error-function evaluations in so many generations."""
-        return iterations * N_MUTANTS
-
-    def advance(self, epoch: int, iterations: int, crew: Team) -> FloatArray:
+    def advance(self, epoch: int, iterations: int, progress: float, crew: Team) -> FloatArray:
         """Go through the generations of one epoch.
 
         Every epoch starts from sums formed anew over the sorted members, so that a
@@ -224,7 +239,7 @@ class GeneticIsland:
             _generations(self.problem, self._state, self.weights, mutations, outside, self.erf, history)
         else:
             self._work_ahead(mutations, outside, history, crew)
-        self.erf = float(history[-1])
+        self.erf, self._evaluated = float(history[-1]), iterations * N_MUTANTS
         return history
 
     def _work_ahead(self, mutations: Mutations, outside: IntArray, history: FloatArray, crew: Team) -> None:
@@ -266,10 +281,15 @@ class GeneticIsland:
 
         return crew.map_rows(block, ahead * N_MUTANTS, 1).reshape(ahead, N_MUTANTS)
 
-    def adopt(self, index: IntArray, erf: float) -> None:
-        """Take over a migrant's subset if it is better."""
-        if erf < self.erf:
-            self._load(np.sort(index))
+    def report(self, migration: bool) -> Report:
+        """ERF, and the subset with a migration."""
+        return Report(self.kind, self.erf, self.erf, self._evaluated, index=self.index if migration else None)
+
+    def confer(self, epoch: int, reports: Mapping[int, Report]) -> None:
+        """Take over the subset of the neighbour on a ring of all islands if it is better."""
+        other = neighbour(self.number, reports)
+        if other.index is not None and other.erf < self.erf:
+            self._load(np.sort(other.index))
 
     def state(self) -> dict[str, np.ndarray]:
         """All that a restart needs at the end of an epoch."""

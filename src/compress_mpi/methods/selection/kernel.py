@@ -2,9 +2,8 @@ r"""The error function, compiled and incremental.
 
 A subset is a ``State``: power sums, second moments and sorted values. Replacing
 k of its members costs work proportional to k replicas, whatever the size N of the
-subset: sums change by the replicas that come and go, and a Kolmogorov-Smirnov
-count is found by walking from the old edge to the new one through sorted values
-(edges move by about s/N, so a walk passes about one value).
+subset: sums change by the replicas that come and go, see ``kernel_moments``, and so do
+the Kolmogorov-Smirnov counts, see ``kernel_regions``.
 
 Everything is in units of the prior, see ``problem``. Sums of powers about the
 prior's mean cancel where the members of a tiny subset (N below ten) lie close
@@ -19,7 +18,9 @@ import numpy as np
 from numba import njit
 
 from compress_mpi.methods.selection import estimators as est
-from compress_mpi.methods.selection.problem import Problem, State
+from compress_mpi.methods.selection.kernel_moments import add_row, mean_and_spread, moment_erf
+from compress_mpi.methods.selection.kernel_regions import EDGE_TOLERANCE, region_distance, store_values
+from compress_mpi.methods.selection.problem import BLOCK, MEAN, SPREAD, Problem, State
 from compress_mpi.types import FloatArray, IntArray
 
 __all__ = [
@@ -27,192 +28,74 @@ __all__ = [
     "commit",
     "erf_within",
     "load",
+    "moments_of",
+    "others_within",
     "propose",
     "subset_distances",
     "weighted",
 ]
 
-EDGE_TOLERANCE = 1e-12
-"""Values this close above an edge (in standard deviations of the prior) count as equal to it."""
-
-_NO_SPREAD = 1e-6
-"""A subset spread below this, in units of the prior's, is rounding: all members are equal at the point."""
-
 _RESYNCHRONISE = 64
 """Swaps after which sums are formed anew. A replica 20 s away leaves 1e-8 in the sum of sixth powers."""
 
-_EDGES = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
 _KS = est.ESTIMATORS.index(est.KOLMOGOROV_SMIRNOV)
 _CORR = est.ESTIMATORS.index(est.CORRELATION)
 
 
-@njit(cache=True, nogil=True)
-def _add(problem: Problem, row: int, sign: float, sums: FloatArray) -> None:
-    z = problem.z[row]
-    for p in range(z.shape[0]):
-        power = sign * z[p]
-        for k in range(sums.shape[0]):
-            sums[k, p] += power
-            power *= z[p]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_products(zc: FloatArray, row: int, sign: float, products: FloatArray) -> None:
+    for a in range(zc.shape[1]):
+        va = sign * zc[row, a]
+        for b in range(zc.shape[1]):
+            products[a, b] += va * zc[row, b]
 
 
-@njit(cache=True, nogil=True)
-def _add4(z: FloatArray, sign: float, sums: FloatArray) -> None:
-    # the same as _add for four powers, unrolled so that it is vectorised over points
-    s1, s2, s3, s4 = sums[0], sums[1], sums[2], sums[3]
-    for p in range(z.shape[0]):
-        v = z[p]
-        v2 = v * v
-        s1[p] += sign * v
-        s2[p] += sign * v2
-        s3[p] += sign * (v2 * v)
-        s4[p] += sign * (v2 * v2)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _synchronise(problem: Problem, members: IntArray, sums: FloatArray, products: FloatArray) -> None:
+    z, zc = problem.z, problem.zc
+    sums[:] = 0.0
+    products[:] = 0.0
+    for i in range(members.shape[0]):
+        add_row(z, members[i], 1.0, sums)
+        _add_products(zc, members[i], 1.0, products)
 
 
-@njit(cache=True, nogil=True)
-def _add_row(problem: Problem, row: int, sign: float, sums: FloatArray) -> None:
-    if sums.shape[0] == 4:
-        _add4(problem.z[row], sign, sums)
-    else:
-        _add(problem, row, sign, sums)
-
-
-@njit(cache=True, nogil=True)
-def _add_products(zc: FloatArray, sign: float, products: FloatArray) -> None:
-    for a in range(zc.shape[0]):
-        va = sign * zc[a]
-        row = products[a]
-        for b in range(a + 1):
-            row[b] += va * zc[b]
-
-
-@njit(cache=True, nogil=True)
-def _synchronise(problem: Problem, state: State) -> None:
-    state.sums[:] = 0.0
-    state.products[:] = 0.0
-    for row in state.members:
-        _add_row(problem, row, 1.0, state.sums)
-        _add_products(problem.zc[row], 1.0, state.products)
-    state.swaps[0] = 0
-
-
-@njit(cache=True, nogil=True)
-def _mean_and_spread(sums: FloatArray, n: int, mean: FloatArray, spread: FloatArray) -> None:
-    s1, s2 = sums[0], sums[1]
-    for p in range(mean.shape[0]):
-        m = s1[p] / n
-        mean[p] = m
-        s = np.sqrt(max(s2[p] - n * m * m, 0.0) / (n - 1))
-        spread[p] = s if s > _NO_SPREAD else 0.0
-
-
-@njit(cache=True, nogil=True)
-def _sum_of_squares(values: FloatArray) -> float:
-    a0 = a1 = a2 = a3 = 0.0
-    n = values.shape[0]
-    for i in range(0, n - 3, 4):
-        a0 += values[i] * values[i]
-        a1 += values[i + 1] * values[i + 1]
-        a2 += values[i + 2] * values[i + 2]
-        a3 += values[i + 3] * values[i + 3]
-    for i in range(n - n % 4, n):
-        a0 += values[i] * values[i]
-    return (a0 + a1) + (a2 + a3)
-
-
-@njit(cache=True, nogil=True)
-def _moment_distances(
-    problem: Problem,
-    sums: FloatArray,
-    n: int,
-    mean: FloatArray,
-    spread: FloatArray,
-    work: FloatArray,
-    out: FloatArray,
-) -> None:
-    g, gi, scale = problem.moment, problem.moment_inverse, problem.mean_scale
-    d0, d1, d2, d3, d4, d5 = work[0], work[1], work[2], work[3], work[4], work[5]
-    inverse = work[6]
-    for p in range(mean.shape[0]):
-        d0[p] = mean[p] * scale[p]
-        d1[p] = (spread[p] - g[1, p]) * gi[1, p]
-        inverse[p] = 1.0 / spread[p] if spread[p] > 0.0 else 0.0
-    out[0] = _sum_of_squares(d0)
-    out[1] = _sum_of_squares(d1)
-    if problem.order > 2:
-        for p in range(mean.shape[0]):
-            m, i = mean[p], inverse[p]
-            c = sums[2, p] / n - m * (3.0 * sums[1, p] / n - 2.0 * m * m)
-            d2[p] = (c * (i * i * i) - g[2, p]) * gi[2, p]
-        out[2] = _sum_of_squares(d2)
-    if problem.order > 3:
-        for p in range(mean.shape[0]):
-            m, i2 = mean[p], inverse[p] * inverse[p]
-            c = sums[3, p] / n - m * (4.0 * sums[2, p] / n - m * (6.0 * sums[1, p] / n - 3.0 * m * m))
-            d3[p] = (c * (i2 * i2) - g[3, p]) * gi[3, p]
-        out[3] = _sum_of_squares(d3)
-    if problem.order > 4:
-        for p in range(mean.shape[0]):
-            m, i = mean[p], inverse[p]
-            c = 10.0 * sums[2, p] / n - m * (10.0 * sums[1, p] / n - 4.0 * m * m)
-            c = sums[4, p] / n - m * (5.0 * sums[3, p] / n - m * c)
-            d4[p] = (c * (i * i * i * i * i) - g[4, p]) * gi[4, p]
-        out[4] = _sum_of_squares(d4)
-    if problem.order > 5:
-        for p in range(mean.shape[0]):
-            m, i3 = mean[p], inverse[p] * inverse[p] * inverse[p]
-            c = 20.0 * sums[2, p] / n - m * (15.0 * sums[1, p] / n - 5.0 * m * m)
-            c = 15.0 * sums[3, p] / n - m * c
-            c = sums[5, p] / n - m * (6.0 * sums[4, p] / n - m * c)
-            d5[p] = (c * (i3 * i3) - g[5, p]) * gi[5, p]
-        out[5] = _sum_of_squares(d5)
-
-
-@njit(cache=True, nogil=True)
-def _region_term(problem: Problem, p: int, counts: IntArray, n: int) -> float:
-    total, previous = 0.0, 0
-    for e in range(6):
-        upper = counts[e] if e < 5 else n
-        d = ((upper - previous) / n - problem.region[e, p]) * problem.region_inverse[e, p]
-        total += d * d
-        previous = upper
-    return total
-
-
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _trace_distance(
-    problem: Problem,
+    zc: FloatArray,
+    columns: IntArray,
+    weights: FloatArray,
     products: FloatArray,
-    added: IntArray,
-    removed: IntArray,
+    coming: IntArray,
+    going: IntArray,
     k: int,
-    n: int,
-    mean: FloatArray,
-    spread: FloatArray,
+    n: float,
+    work: FloatArray,
+    corr: FloatArray,
 ) -> float:
-    zc, w, columns = problem.zc, problem.inverse, problem.columns
+    """Correlation distance after ``k`` swaps that lead to the mean and spread in ``work``."""
     n_corr = columns.shape[0]
-    inverse, row_sum = np.empty(n_corr), np.zeros(n_corr)
     for a in range(n_corr):
-        s = spread[columns[a]]
-        inverse[a] = 1.0 / s if s > 0.0 else 0.0
+        s = work[SPREAD, columns[a]]
+        corr[0, a] = 1.0 / s if s > 0.0 else 0.0
+        corr[1, a] = work[MEAN, columns[a]]
+        corr[2, a] = 0.0
     for a in range(n_corr):
-        ia, sum_a = inverse[a], n * mean[columns[a]]
-        wa, pa = w[a], products[a]
-        for b in range(a + 1):
-            row_sum[b] += wa[b] * ia * (pa[b] - sum_a * mean[columns[b]])
+        scale, sum_a = corr[0, a], n * corr[1, a]
+        for b in range(n_corr):
+            corr[2, b] += (weights[a, b] * scale) * (products[a, b] - sum_a * corr[1, b])
         for j in range(k):
-            up, down = zc[added[j]], zc[removed[j]]
-            ua, da = up[a], down[a]
-            for b in range(a + 1):
-                row_sum[b] += wa[b] * ia * (ua * up[b] - da * down[b])
+            up, down = coming[j], going[j]
+            ua, da = zc[up, a], zc[down, a]
+            for b in range(n_corr):
+                corr[2, b] += (weights[a, b] * scale) * (ua * zc[up, b] - da * zc[down, b])
     trace = 0.0
     for b in range(n_corr):
-        trace += row_sum[b] * inverse[b]
-    return (trace / (n - 1) - 1.0) ** 2
+        trace += corr[2, b] * corr[0, b]
+    return (trace / (n - 1.0) - 1.0) ** 2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def load(problem: Problem, state: State, members: IntArray) -> None:
     """Fill a state from scratch with rows of the pool.
 
@@ -221,119 +104,98 @@ def load(problem: Problem, state: State, members: IntArray) -> None:
     members : int64 (n_rep,)
         Distinct rows. Sums are formed in this order.
     """
-    n = members.shape[0]
     state.members[:] = members
-    _synchronise(problem, state)
-    mean, spread = state.work[state.sums.shape[0]], state.work[state.sums.shape[0] + 1]
-    _mean_and_spread(state.sums, n, mean, spread)
-    if problem.region.shape[0] == 0:
-        return
-    for p in range(mean.shape[0]):
-        values = state.ordered[p]
-        for i in range(n):
-            values[i] = problem.z[members[i], p]
-        values.sort()
-        for e in range(5):
-            edge = mean[p] + _EDGES[e] * spread[p] + EDGE_TOLERANCE
-            state.below[p, e] = np.searchsorted(values, edge, side="right")
-
-
-@njit(cache=True, nogil=True)
-def _walk(values: FloatArray, start: int, edge: float) -> int:
-    """Number of sorted values at or below ``edge``, looked for from ``start``."""
-    c, n = start, values.shape[0]
-    while c < n and values[c] <= edge:
-        c += 1
-    while c > 0 and values[c - 1] > edge:
-        c -= 1
-    return c
+    state.swaps[0] = 0
+    _synchronise(problem, members, state.sums, state.products)
+    state.values[:] = np.inf
+    for slot in range(members.shape[0]):
+        store_values(problem.z_blocks, members[slot], slot, state.values)
 
 
 @njit(cache=True, nogil=True)
 def weighted(distances: FloatArray, weights: FloatArray) -> float:
     """Total ERF from distances and ``1 / (n_estimator normalisation)``, both float64 (8,)."""
-    total = 0.0
+    erf = 0.0
     for i in range(weights.shape[0]):
-        total += weights[i] * distances[i]
-    return total
+        erf += weights[i] * distances[i]
+    return erf
 
 
-@njit(cache=True, nogil=True)
-def _swap(problem: Problem, state: State, slots: IntArray, added: IntArray, k: int) -> IntArray:
-    """Put sums, mean and spread of the subset after ``k`` swaps into the scratch; returns who leaves."""
-    n, order = state.members.shape[0], state.sums.shape[0]
-    sums = state.work[:order]
-    sums[:] = state.sums
-    removed = np.empty(k, dtype=np.int64)
-    for j in range(k):
-        removed[j] = state.members[slots[j]]
-        _add_row(problem, removed[j], -1.0, sums)
-        _add_row(problem, added[j], 1.0, sums)
-    _mean_and_spread(sums, n, state.work[order], state.work[order + 1])
-    return removed
-
-
-@njit(cache=True, nogil=True)
-def _add_region_distance(
-    problem: Problem,
-    state: State,
-    added: IntArray,
-    removed: IntArray,
-    k: int,
-    start: float,
-    weight: float,
-    limit: float,
+@njit(cache=True, nogil=True, error_model="numpy")
+def moments_of(
+    problem: Problem, state: State, weights: FloatArray, slots: IntArray, added: IntArray, k: int
 ) -> float:
-    """``start`` plus the weighted Kolmogorov-Smirnov distance of the subset in the scratch.
+    """The part of the ERF after ``k`` swaps that comes from moments; arguments as in ``erf_within``."""
+    z, sums, coming, going = problem.z, state.sums, state.coming, state.going
+    coming[0] = going[0] = state.members[0]
+    for j in range(k):
+        coming[j], going[j] = added[j], state.members[slots[j]]
+    # the last swap is made while moments are formed, those before it are added up first
+    last = max(k - 1, 0)
+    if last:
+        sums = state.trial
+        sums[:] = state.sums
+        for j in range(last):
+            add_row(z, coming[j], 1.0, sums)
+            add_row(z, going[j], -1.0, sums)
+    return moment_erf(
+        sums,
+        z,
+        coming[last],
+        going[last],
+        float(state.members.shape[0]),
+        problem.mean_scale,
+        problem.moment,
+        problem.moment_inverse,
+        weights,
+        state.terms,
+        state.lanes,
+    )
 
-    Terms are positive, so infinity is the answer as soon as ``limit`` is exceeded.
-    """
-    n, order = state.members.shape[0], state.sums.shape[0]
-    mean, spread = state.work[order], state.work[order + 1]
-    counts = np.empty(5, dtype=np.int64)
-    total = 0.0
-    for p in range(mean.shape[0]):
-        for e in range(5):
-            edge = mean[p] + _EDGES[e] * spread[p] + EDGE_TOLERANCE
-            c = _walk(state.ordered[p], state.below[p, e], edge)
-            for j in range(k):
-                c += (problem.z[added[j], p] <= edge) - (problem.z[removed[j], p] <= edge)
-            counts[e] = c
-        total += _region_term(problem, p, counts, n)
-        if start + weight * total > limit:
-            return np.inf
-    return start + weight * total
 
-
-@njit(cache=True, nogil=True)
-def propose(
-    problem: Problem, state: State, slots: IntArray, added: IntArray, k: int, out: FloatArray
-) -> None:
-    """Distances of a subset after ``k`` swaps, without changing it.
-
-    Parameters
-    ----------
-    slots : int64 (>= k,)
-        Distinct slots whose members leave.
-    added : int64 (>= k,)
-        Rows of the pool that come in; distinct, not members.
-    k : int
-        Number of swaps; 0 evaluates the subset as it is.
-    out : float64 (8,)
-        Distance of each estimator in the order of ``ESTIMATORS``; 0 for those not in the problem.
-    """
-    n, order = state.members.shape[0], state.sums.shape[0]
-    removed = _swap(problem, state, slots, added, k)
-    mean, spread, scratch = state.work[order], state.work[order + 1], state.work[order + 2 :]
-    out[:] = 0.0
-    _moment_distances(problem, state.work[:order], n, mean, spread, scratch, out)
+@njit(cache=True, nogil=True, error_model="numpy")
+def others_within(
+    problem: Problem, state: State, weights: FloatArray, k: int, start: float, limit: float
+) -> float:
+    """``start`` plus the rest of the ERF after the ``k`` swaps of ``moments_of``; infinity above ``limit``."""
+    z, work, coming, going = problem.z, state.work, state.coming, state.going
+    n, last = float(state.members.shape[0]), max(k - 1, 0)
+    mean_and_spread(state.trial if last else state.sums, z, coming[last], going[last], n, work)
+    erf = start
     if problem.columns.shape[0]:
-        out[_CORR] = _trace_distance(problem, state.products, added, removed, k, n, mean, spread)
-    if problem.region.shape[0]:
-        out[_KS] = _add_region_distance(problem, state, added, removed, k, 0.0, 1.0, np.inf)
+        erf += weights[_CORR] * _trace_distance(
+            problem.zc,
+            problem.columns,
+            problem.inverse,
+            state.products,
+            coming,
+            going,
+            k,
+            n,
+            work,
+            state.corr,
+        )
+    if erf <= limit and problem.region.shape[0]:
+        erf = region_distance(
+            problem.z_blocks,
+            problem.region,
+            problem.region_inverse,
+            state.values,
+            state.counts,
+            state.lanes,
+            coming,
+            going,
+            k,
+            n,
+            state.work_blocks,
+            erf,
+            weights[_KS],
+            limit,
+        )
+    return erf if erf <= limit else np.inf
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def erf_within(
     problem: Problem,
     state: State,
@@ -342,7 +204,6 @@ def erf_within(
     added: IntArray,
     k: int,
     limit: float,
-    out: FloatArray,
 ) -> float:
     """Total ERF after ``k`` swaps, or infinity where it exceeds ``limit``.
 
@@ -353,65 +214,61 @@ def erf_within(
     ----------
     weights : float64 (8,)
         1 / (n_estimator normalisation), 0 for estimators that do not enter.
-    slots, added, k
-        As in ``propose``.
+    slots : int64 (>= k,)
+        Distinct slots whose members leave.
+    added : int64 (>= k,)
+        Rows of the pool that come in; distinct, not members.
+    k : int
+        Number of swaps, at most 4; 0 evaluates the subset as it is.
     limit : float
-    out : float64 (8,)
-        Scratch.
     """
-    n, order = state.members.shape[0], state.sums.shape[0]
-    removed = _swap(problem, state, slots, added, k)
-    mean, spread, scratch = state.work[order], state.work[order + 1], state.work[order + 2 :]
-    out[:] = 0.0
-    _moment_distances(problem, state.work[:order], n, mean, spread, scratch, out)
-    total = weighted(out, weights)
-    if total <= limit and problem.columns.shape[0]:
-        total += weights[_CORR] * _trace_distance(problem, state.products, added, removed, k, n, mean, spread)
-    if total <= limit and weights[_KS] > 0.0:
-        total = _add_region_distance(problem, state, added, removed, k, total, weights[_KS], limit)
-    return total if total <= limit else np.inf
+    erf = moments_of(problem, state, weights, slots, added, k)
+    if erf <= limit:
+        return others_within(problem, state, weights, k, erf, limit)
+    return np.inf
 
 
-@njit(cache=True, nogil=True)
-def _replace_sorted(values: FloatArray, old: float, new: float) -> None:
-    i = np.searchsorted(values, old)
-    n = values.shape[0]
-    while i + 1 < n and values[i + 1] < new:
-        values[i] = values[i + 1]
-        i += 1
-    while i > 0 and values[i - 1] > new:
-        values[i] = values[i - 1]
-        i -= 1
-    values[i] = new
+@njit(cache=True, nogil=True, error_model="numpy")
+def propose(
+    problem: Problem, state: State, slots: IntArray, added: IntArray, k: int, out: FloatArray
+) -> None:
+    """Distances of a subset after ``k`` swaps, one by one, without changing it.
+
+    Parameters
+    ----------
+    slots, added, k
+        As in ``erf_within``.
+    out : float64 (8,)
+        Distance of each estimator in the order of ``ESTIMATORS``; 0 for those not in the problem.
+    """
+    for i in range(out.shape[0]):
+        alone = np.zeros(out.shape[0])
+        alone[i] = 1.0
+        out[i] = erf_within(problem, state, alone, slots, added, k, np.inf)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def commit(problem: Problem, state: State, slots: IntArray, added: IntArray, k: int) -> None:
     """Make ``k`` swaps; arguments as in ``propose``."""
-    n, order = state.members.shape[0], state.sums.shape[0]
+    z, zc, members, coming, going = problem.z, problem.zc, state.members, state.coming, state.going
     for j in range(k):
-        row_out, row_in = state.members[slots[j]], added[j]
-        _add_row(problem, row_out, -1.0, state.sums)
-        _add_row(problem, row_in, 1.0, state.sums)
-        _add_products(problem.zc[row_out], -1.0, state.products)
-        _add_products(problem.zc[row_in], 1.0, state.products)
-        state.members[slots[j]] = row_in
+        coming[j], going[j] = added[j], members[slots[j]]
+        members[slots[j]] = added[j]
         if problem.region.shape[0]:
-            for p in range(state.ordered.shape[0]):
-                _replace_sorted(state.ordered[p], problem.z[row_out, p], problem.z[row_in, p])
+            store_values(problem.z_blocks, added[j], slots[j], state.values)
     state.swaps[0] += k
     if state.swaps[0] >= _RESYNCHRONISE:
-        _synchronise(problem, state)
-    mean, spread = state.work[order], state.work[order + 1]
-    _mean_and_spread(state.sums, n, mean, spread)
-    if problem.region.shape[0]:
-        for p in range(mean.shape[0]):
-            for e in range(5):
-                edge = mean[p] + _EDGES[e] * spread[p] + EDGE_TOLERANCE
-                state.below[p, e] = _walk(state.ordered[p], state.below[p, e], edge)
+        state.swaps[0] = 0
+        _synchronise(problem, members, state.sums, state.products)
+    else:
+        for j in range(k):
+            add_row(z, going[j], -1.0, state.sums)
+            add_row(z, coming[j], 1.0, state.sums)
+            _add_products(zc, going[j], -1.0, state.products)
+            _add_products(zc, coming[j], 1.0, state.products)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def subset_distances(problem: Problem, members: IntArray, out: FloatArray) -> None:
     """Distances of one subset evaluated from scratch, for subsets that have no neighbour.
 
@@ -422,25 +279,49 @@ def subset_distances(problem: Problem, members: IntArray, out: FloatArray) -> No
     out : float64 (8,)
         As in ``propose``.
     """
-    n, n_point, n_corr = members.shape[0], problem.z.shape[1], problem.zc.shape[1]
-    sums = np.zeros((problem.order, n_point))
-    products = np.zeros((n_corr, n_corr))
-    for row in members:
-        _add_row(problem, row, 1.0, sums)
-        _add_products(problem.zc[row], 1.0, products)
-    mean, spread = np.empty(n_point), np.empty(n_point)
-    _mean_and_spread(sums, n, mean, spread)
+    z, same, n, n_corr = problem.z, members[0], float(members.shape[0]), problem.zc.shape[1]
+    sums, products = np.empty((problem.order, z.shape[1])), np.empty((n_corr, n_corr))
+    work, corr, lanes = np.empty((2, z.shape[1])), np.empty((3, n_corr)), np.empty(BLOCK)
+    _synchronise(problem, members, sums, products)
     out[:] = 0.0
-    _moment_distances(problem, sums, n, mean, spread, np.empty((7, n_point)), out)
-    if problem.region.shape[0]:
-        below = np.zeros((5, n_point), dtype=np.int64)
-        for e in range(5):
-            edge = mean + _EDGES[e] * spread + EDGE_TOLERANCE
-            for row in members:
-                z, count = problem.z[row], below[e]
-                for p in range(n_point):
-                    count[p] += z[p] <= edge[p]
-        for p in range(n_point):
-            out[_KS] += _region_term(problem, p, below[:, p], n)
+    for i in range(problem.order):
+        alone = np.zeros(out.shape[0])
+        alone[i] = 1.0
+        out[i] = moment_erf(
+            sums,
+            z,
+            same,
+            same,
+            n,
+            problem.mean_scale,
+            problem.moment,
+            problem.moment_inverse,
+            alone,
+            work[0],
+            lanes,
+        )
+    mean_and_spread(sums, z, same, same, n, work)
     if n_corr:
-        out[_CORR] = _trace_distance(problem, products, members, members, 0, n, mean, spread)
+        out[_CORR] = _trace_distance(
+            problem.zc, problem.columns, problem.inverse, products, members, members, 0, n, work, corr
+        )
+    if problem.region.shape[0]:
+        values = np.empty((problem.region.shape[0], BLOCK, members.shape[0]))
+        for slot in range(members.shape[0]):
+            store_values(problem.z_blocks, members[slot], slot, values)
+        out[_KS] = region_distance(
+            problem.z_blocks,
+            problem.region,
+            problem.region_inverse,
+            values,
+            np.empty((6, BLOCK)),
+            lanes,
+            members,
+            members,
+            0,
+            n,
+            work.reshape(2, -1, BLOCK),
+            0.0,
+            1.0,
+            np.inf,
+        )

@@ -2,7 +2,9 @@ r"""What the compiled kernel works on: constants of a compression, and the state
 
 Everything is in units of the prior: values are :math:`z = (f - m)/s` with mean
 and standard deviation of the prior at the same point, and only points with a
-spread are kept.
+spread are kept. They are laid out for the kernel: those whose Kolmogorov-Smirnov
+terms are largest come first, because a sum that grows fast is soon known to be too
+large, and zeros fill the last block, because loops over whole blocks have no remainder.
 """
 
 from __future__ import annotations
@@ -15,7 +17,32 @@ from compress_mpi.methods.selection import estimators as est
 from compress_mpi.methods.selection.error_function import Reference
 from compress_mpi.types import FloatArray, IntArray
 
-__all__ = ["Problem", "State", "build_problem", "correlation_columns", "empty_state", "standardise"]
+__all__ = [
+    "BLOCK",
+    "MEAN",
+    "SPREAD",
+    "Problem",
+    "State",
+    "build_problem",
+    "correlation_columns",
+    "empty_state",
+    "point_columns",
+    "standardise",
+]
+
+BLOCK = 64
+"""Points that the kernel treats together: eight cache lines of float64."""
+
+MEAN, SPREAD = 0, 1
+"""Rows of ``State.work``: of a proposal or of the subset, whichever was looked at last."""
+
+_LANES = 8
+"""Correlation points and slots come in multiples of this: a cache line of float64."""
+
+_REGIONS = 6
+
+_MOST_SWAPS = 4
+"""Swaps that can be proposed together."""
 
 
 class Problem(NamedTuple):
@@ -24,7 +51,9 @@ class Problem(NamedTuple):
     Attributes
     ----------
     z : float64 (pool, point)
-        Standardised values of every selectable replica.
+        Standardised values of every selectable replica, in the order of ``point_columns``.
+    z_blocks : float64 (pool, block, BLOCK)
+        The same memory.
     zc : float64 (pool, correlation point)
         The columns of z at the correlation points, side by side.
     columns : int64 (correlation point,)
@@ -33,15 +62,16 @@ class Problem(NamedTuple):
         s/m of the prior, 0 where m = 0.
     moment, moment_inverse : float64 (6, point)
         Standardised moments of the prior and 1/moment (0 where that moment is 0 or not asked for).
-    region, region_inverse : float64 (6, point)
-        Region fractions of the prior and their inverses (0 likewise).
+    region, region_inverse : float64 (block, 6, BLOCK)
+        Region fractions of the prior and their inverses (0 likewise), by blocks of points.
     inverse : float64 (correlation point, correlation point)
-        Lower triangle of P^-1 with the off-diagonal doubled, divided by tr(P P^-1).
+        P^-1 divided by tr(P P^-1).
     order : int
-        Highest power that is needed, 2 to 6.
+        Powers that are summed: 4 or 6.
     """
 
     z: FloatArray
+    z_blocks: FloatArray
     zc: FloatArray
     columns: IntArray
     mean_scale: FloatArray
@@ -63,24 +93,67 @@ class State(NamedTuple):
     sums : float64 (order, point)
         Sums of z, z^2, ...
     products : float64 (correlation point, correlation point)
-        Lower triangle of the sums of products.
-    ordered : float64 (point, n_rep)
-        Values, sorted at each point.
-    below : int64 (point, 5)
-        Number of members at or below each edge.
+        Sums of products.
+    values : float64 (block, BLOCK, slot)
+        z of the members, filled up with infinities.
     swaps : int64 (1,)
         Swaps since the sums were formed from scratch.
-    work : float64 (order + 9, point)
+    coming, going : int64 (4,)
+        Scratch: rows of the replicas that are swapped.
+    trial : float64 (order, point)
+        Scratch: sums of a proposal of several swaps.
+    work : float64 (2, point)
+        Scratch: MEAN and SPREAD.
+    work_blocks : float64 (2, block, BLOCK)
+        The same memory.
+    terms : float64 (point,)
         Scratch.
+    corr : float64 (3, correlation point)
+        Scratch.
+    counts : float64 (6, BLOCK)
+        Scratch: counts below the edges of a block, and its terms.
+    lanes : float64 (BLOCK,)
+        Scratch for sums.
     """
 
     members: IntArray
     sums: FloatArray
     products: FloatArray
-    ordered: FloatArray
-    below: IntArray
+    values: FloatArray
     swaps: IntArray
+    coming: IntArray
+    going: IntArray
+    trial: FloatArray
     work: FloatArray
+    work_blocks: FloatArray
+    terms: FloatArray
+    corr: FloatArray
+    counts: FloatArray
+    lanes: FloatArray
+
+
+def point_columns(reference: Reference) -> IntArray:
+    """Which point each column of the standardised values holds, int64 ``(column,)``.
+
+    Numbers count the points (flavour, x) of the grid; -1 marks columns of zeros that fill the last block,
+    of which there is always at least one.
+    """
+    kept = np.flatnonzero(~reference.constant.reshape(-1))
+    if est.KOLMOGOROV_SMIRNOV in reference.names:
+        g = reference.values[est.KOLMOGOROV_SMIRNOV].reshape(-1, _REGIONS)[kept]
+        # what a random subset is expected to contribute, but for a common factor
+        typical = np.sum(np.divide(1.0 - g, g, out=np.zeros_like(g), where=g > 0), axis=1)
+        kept = kept[np.argsort(-typical, kind="stable")]
+    columns = np.full((len(kept) // BLOCK + 1) * BLOCK, -1, dtype=np.int64)
+    columns[: len(kept)] = kept
+    return columns
+
+
+def _spread_out(values: np.ndarray, columns: IntArray) -> FloatArray:
+    """Values (..., flavour, x) by column, zero where there is no point."""
+    flat = values.reshape(*values.shape[:-2], -1)
+    # the last point stands in for none at first
+    return np.where(columns >= 0, flat[..., columns], 0.0)
 
 
 def standardise(replicas: FloatArray, reference: Reference) -> FloatArray:
@@ -92,20 +165,28 @@ def standardise(replicas: FloatArray, reference: Reference) -> FloatArray:
 
     Returns
     -------
-    float64 (replica, point)
-        (f - m)/s with mean and standard deviation of the prior.
+    float64 (replica, column)
+        (f - m)/s with mean and standard deviation of the prior; columns as in ``point_columns``.
     """
-    keep = ~reference.constant
-    return (replicas[:, keep] - reference.values["mean"][keep]) / reference.values["stdev"][keep]
+    columns = point_columns(reference)
+    m = _spread_out(reference.values["mean"], columns)
+    s = np.where(columns >= 0, _spread_out(reference.values["stdev"], columns), 1.0)
+    return np.ascontiguousarray((_spread_out(replicas, columns) - m) / s)
 
 
 def correlation_columns(reference: Reference) -> IntArray:
-    """Columns of the standardised values that are correlation points, int64 ``(correlation point,)``."""
+    """Columns of the standardised values that are correlation points, int64 ``(correlation point,)``.
+
+    A column of zeros fills them up to whole cache lines.
+    """
     if est.CORRELATION not in reference.names:
         return np.zeros(0, dtype=np.int64)
-    column = np.full(reference.constant.shape, -1, dtype=np.int64)
-    column[~reference.constant] = np.arange(int((~reference.constant).sum()))
-    return column[reference.points[:, 0], reference.points[:, 1]]
+    columns = point_columns(reference)
+    column = np.full(reference.constant.size, -1, dtype=np.int64)
+    column[columns[columns >= 0]] = np.flatnonzero(columns >= 0)
+    points = column[reference.points[:, 0] * reference.constant.shape[1] + reference.points[:, 1]]
+    missing = -len(points) % _LANES
+    return np.concatenate([points, np.full(missing, len(columns) - 1)])
 
 
 def build_problem(z: FloatArray, zc: FloatArray, reference: Reference) -> Problem:
@@ -113,24 +194,25 @@ def build_problem(z: FloatArray, zc: FloatArray, reference: Reference) -> Proble
 
     Parameters
     ----------
-    z : float64 (pool, point)
+    z : float64 (pool, column)
         The selectable replicas, as ``standardise`` gives them; may be shared and read-only.
     zc : float64 (pool, correlation point)
         ``z[:, correlation_columns(reference)]``.
     reference : Reference
         Estimators of the prior.
     """
-    keep = ~reference.constant
-    m, s = reference.values["mean"][keep], reference.values["stdev"][keep]
+    columns = point_columns(reference)
+    m, s = (_spread_out(reference.values[name], columns) for name in ("mean", "stdev"))
     orders = {name: order for name, order in est.MOMENT_ORDER.items() if name in reference.names}
-    moment, wanted = np.zeros((6, len(m))), np.zeros((6, 1))
+    moment, wanted = np.zeros((6, len(columns))), np.zeros((6, 1))
     for name, order in orders.items():
         wanted[order - 1] = 1.0
-        moment[order - 1] = reference.values[name][keep]
-    moment[1] /= s
-    regions = _regions(reference, keep)
+        moment[order - 1] = _spread_out(reference.values[name], columns)
+    moment[1] *= _inverse(s)
+    regions = _regions(reference, columns)
     return Problem(
         z=_read_only(z),
+        z_blocks=_read_only(z).reshape(len(z), -1, BLOCK),
         zc=_read_only(zc),
         columns=correlation_columns(reference),
         mean_scale=_inverse(m) * s * wanted[0],
@@ -139,7 +221,7 @@ def build_problem(z: FloatArray, zc: FloatArray, reference: Reference) -> Proble
         region=regions,
         region_inverse=_inverse(regions),
         inverse=_trace_weights(reference),
-        order=max([2, *orders.values()]),
+        order=4 if max([0, *orders.values()]) <= 4 else 6,
     )
 
 
@@ -154,29 +236,39 @@ def _inverse(values: FloatArray) -> FloatArray:
     return np.divide(1.0, values, out=np.zeros_like(values), where=values != 0)
 
 
-def _regions(reference: Reference, keep: np.ndarray) -> FloatArray:
+def _regions(reference: Reference, columns: IntArray) -> FloatArray:
     if est.KOLMOGOROV_SMIRNOV not in reference.names:
-        return np.zeros((0, int(keep.sum())))
-    return np.ascontiguousarray(reference.values[est.KOLMOGOROV_SMIRNOV][keep].T)
+        return np.zeros((0, _REGIONS, BLOCK))
+    fractions = _spread_out(np.moveaxis(reference.values[est.KOLMOGOROV_SMIRNOV], -1, 0), columns)
+    return np.ascontiguousarray(fractions.reshape(_REGIONS, -1, BLOCK).transpose(1, 0, 2))
 
 
 def _trace_weights(reference: Reference) -> FloatArray:
-    if est.CORRELATION not in reference.names:
-        return np.zeros((0, 0))
-    inverse = reference.inverse
-    lower = np.tril(inverse, -1) + np.triu(inverse, 1).T + np.diag(np.diag(inverse))
-    return np.ascontiguousarray(lower / max(len(inverse), 1))
+    padded = len(correlation_columns(reference))
+    weights = np.zeros((padded, padded))
+    if padded:
+        n_corr = len(reference.points)
+        weights[:n_corr, :n_corr] = reference.inverse / n_corr
+    return weights
 
 
 def empty_state(problem: Problem, n_select: int) -> State:
     """Memory for a subset of ``n_select`` replicas; fill it with ``load``."""
     n_point, n_corr = problem.z.shape[1], problem.zc.shape[1]
+    work = np.zeros((2, n_point))
     return State(
         members=np.zeros(n_select, dtype=np.int64),
         sums=np.zeros((problem.order, n_point)),
         products=np.zeros((n_corr, n_corr)),
-        ordered=np.zeros((n_point, n_select)),
-        below=np.zeros((n_point, 5), dtype=np.int64),
+        values=np.full((len(problem.region), BLOCK, -(-n_select // _LANES) * _LANES), np.inf),
         swaps=np.zeros(1, dtype=np.int64),
-        work=np.zeros((problem.order + 9, n_point)),
+        coming=np.zeros(_MOST_SWAPS, dtype=np.int64),
+        going=np.zeros(_MOST_SWAPS, dtype=np.int64),
+        trial=np.zeros((problem.order, n_point)),
+        work=work,
+        work_blocks=work.reshape(len(work), -1, BLOCK),
+        terms=np.zeros(n_point),
+        corr=np.zeros((3, n_corr)),
+        counts=np.zeros((_REGIONS, BLOCK)),
+        lanes=np.zeros(BLOCK),
     )
