@@ -17,6 +17,10 @@ class Stream(IntEnum):
     START = 3
     GENETIC = 4
     CMA = 5
+    TEMPERING = 6
+    EXCHANGE = 7
+    HESSIAN = 20
+    COMBINE = 21
 
 
 def generator(seed: int, stream: Stream, *task: int) -> np.random.Generator:
