@@ -7,56 +7,58 @@ errors, for what lies outside the grid.
 
 from __future__ import annotations
 
+import collections
 import importlib.util
-import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from compress_mpi.errors import OutputError, PDFSetError
-from compress_mpi.io.gridfile import check_complete, read_grid, write_grid
-from compress_mpi.io.gridtypes import GridFile, Layout
+from compress_mpi.errors import PDFSetError
+from compress_mpi.io.gridfile import check_complete, examine
+from compress_mpi.io.gridscan import Scan
+from compress_mpi.io.gridtypes import Layout
 from compress_mpi.io.pdfset import PDFSet
+from compress_mpi.io.staging import forced_positive, require_neopdf, stage, staged_piece, upper_q2
 from compress_mpi.types import FloatArray
 
 __all__ = [
     "BACKENDS",
+    "Checked",
     "checked",
     "choose_backend",
-    "forced_positive",
     "knots",
+    "knots_of",
+    "lhapdf_opener",
     "read_members",
     "require_finite",
-    "require_neopdf",
     "require_nodes",
     "require_scale",
-    "stage",
-    "staged_member",
-    "upper_q2",
 ]
 
 BACKENDS = ("auto", "lhapdf", "neopdf")
 GLUON = 21
 
-# The least that neopdf wants to see; what it says does not enter the values.
-_STAGED_INFO = """SetDesc: staged
-SetIndex: 0
-Format: lhagrid1
-NumMembers: 1
-Flavors: [21]
-XMin: 1e-9
-XMax: 1.0
-QMin: 1.0
-QMax: 1e5
-AlphaS_Qs: [1.0, 2.0, 4.0, 8.0]
-AlphaS_Vals: [0.4, 0.3, 0.2, 0.1]
-"""
-_NEOPDF_INTERPOLATORS = {"logcubic": "LogBicubic", "log": "LogBilinear", "linear": "Bilinear"}
-_NEOPDF_PIDS = range(-6, 23)
 
-Checked = list[tuple[int, Layout]]
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """A member file in which all is well.
+
+    Attributes
+    ----------
+    member : int
+    path : Path
+    layout : Layout
+    scan : Scan or None
+        Its lines, where it is a plain file.
+    """
+
+    member: int
+    path: Path
+    layout: Layout
+    scan: Scan | None
 
 
 def choose_backend(backend: str) -> str:
@@ -113,12 +115,16 @@ def knots(pdfset: PDFSet, q0: float | None = None) -> FloatArray:
     PDFSetError
         If the file is damaged or no subgrid contains ``q0``.
     """
-    layout = check_complete(pdfset.member_path(1))
+    return knots_of(pdfset, check_complete(pdfset.member_path(1)), q0)
+
+
+def knots_of(pdfset: PDFSet, layout: Layout, q0: float | None = None) -> FloatArray:
+    """As `knots`, for a layout that is known already."""
     chosen = range(len(layout.x)) if q0 is None else _subgrids_at(pdfset.member_path(1), layout, q0)
     return np.unique(np.concatenate([layout.x[i] for i in chosen]))
 
 
-def require_scale(pdfset: PDFSet, q0: float) -> None:
+def require_scale(pdfset: PDFSet, q0: float, layout: Layout | None = None) -> None:
     """Refuse a scale outside the set.
 
     Parameters
@@ -126,6 +132,8 @@ def require_scale(pdfset: PDFSet, q0: float) -> None:
     pdfset : PDFSet
     q0 : float
         GeV.
+    layout : Layout, optional
+        Of replica 1; read from its file by default.
 
     Raises
     ------
@@ -136,7 +144,7 @@ def require_scale(pdfset: PDFSet, q0: float) -> None:
     if not pdfset.q_min <= q0 <= pdfset.q_max:
         known = f"the set covers {pdfset.q_min:g} to {pdfset.q_max:g} GeV (QMin, QMax)"
         raise PDFSetError(f"{pdfset.info_path}: q0 = {q0:g} GeV is out of range, {known}; change q0")
-    knots(pdfset, q0)
+    knots_of(pdfset, layout or check_complete(pdfset.member_path(1)), q0)
 
 
 def _subgrids_at(path: Path, layout: Layout, q0: float) -> list[int]:
@@ -184,29 +192,39 @@ def read_members(
     reader = {"lhapdf": _read_lhapdf, "neopdf": _read_neopdf}[choose_backend(backend)]
     asked = [GLUON if pid == 0 else int(pid) for pid in pids]
     nodes = np.ascontiguousarray(x, dtype=np.float64)
-    layouts = checked(pdfset, members, nodes, q0)
+    files = checked(pdfset, members, [(q0, nodes)])
     values = np.zeros((len(members), len(asked), nodes.size))
     here = [i for i, pid in enumerate(asked) if pid in pdfset.flavours]
     if members and here and nodes.size:
-        values[:, here] = reader(pdfset, layouts, [asked[i] for i in here], nodes, q0)
+        values[:, here] = reader(pdfset, files, len(members), [asked[i] for i in here], nodes, q0)
         require_finite(pdfset, members, asked, nodes, values)
+    else:
+        collections.deque(files, maxlen=0)  # nothing is wanted, but all is looked at
     return values
 
 
-def checked(pdfset: PDFSet, members: Sequence[int], x: FloatArray, q0: float) -> Checked:
-    """Layout of each member, after making sure that all is well with the files."""
-    if not members:
-        return []
+def checked(
+    pdfset: PDFSet, members: Sequence[int], grids: Sequence[tuple[float, FloatArray]]
+) -> Iterator[Checked]:
+    """The members one by one, each after making sure that all is well with its file.
+
+    Parameters
+    ----------
+    pdfset : PDFSet
+    members : sequence of int
+    grids : sequence of (float, float64 (x,))
+        Scales in GeV and the nodes wanted there.
+    """
     # Whole subgrids missing at the end of a file show only beside another member.
-    first = check_complete(pdfset.member_path(1))
-    layouts: Checked = []
+    first = check_complete(pdfset.member_path(1)) if members else None
     for member in members:
         path = pdfset.member_path(member)
-        layout = first if member == 1 else check_complete(path)
-        _require_like(pdfset, path, layout, first)
-        require_nodes(path, layout, x, q0)
-        layouts.append((member, layout))
-    return layouts
+        layout, scan = examine(path)
+        if first is not None:
+            _require_like(pdfset, path, layout, first)
+        for q0, x in grids:
+            require_nodes(path, layout, x, q0)
+        yield Checked(member, path, layout, scan)
 
 
 def _require_like(pdfset: PDFSet, path: Path, layout: Layout, first: Layout) -> None:
@@ -246,84 +264,49 @@ def require_finite(
         raise PDFSetError(f"{where}: the value is {values[i, j, k]}; install the set again")
 
 
-def _read_lhapdf(pdfset: PDFSet, layouts: Checked, pids: list[int], x: FloatArray, q0: float) -> FloatArray:
+def lhapdf_opener(pdfset: PDFSet) -> Callable[[Checked], Any]:
+    """What gives LHAPDF's own object of a member; it raises a PDFSetError where LHAPDF refuses it."""
     import lhapdf
 
     lhapdf.setVerbosity(0)
     lhapdf.pathsPrepend(str(pdfset.path.parent))
-    values = np.empty((len(layouts), len(pids), x.size))
-    nodes, q2 = x.tolist(), float(q0) ** 2
-    for row, (member, _) in enumerate(layouts):
+
+    def opened(file: Checked) -> Any:
         try:
-            pdf = lhapdf.mkPDF(pdfset.name, member)
-            values[row] = [[pdf.xfxQ2(pid, node, q2) for node in nodes] for pid in pids]
+            return lhapdf.mkPDF(pdfset.name, file.member)
         except RuntimeError as error:  # every C++ exception arrives as this
-            raise PDFSetError(f"{pdfset.member_path(member)}: LHAPDF says: {error}") from error
+            raise PDFSetError(f"{file.path}: LHAPDF says: {error}") from error
+
+    return opened
+
+
+def _read_lhapdf(
+    pdfset: PDFSet, files: Iterator[Checked], count: int, pids: list[int], x: FloatArray, q0: float
+) -> FloatArray:
+    opened = lhapdf_opener(pdfset)
+    values = np.empty((count, len(pids), x.size))
+    nodes, q2 = x.tolist(), float(q0) ** 2
+    for row, file in enumerate(files):
+        pdf = opened(file)
+        try:
+            values[row] = [[pdf.xfxQ2(pid, node, q2) for node in nodes] for pid in pids]
+        except RuntimeError as error:
+            raise PDFSetError(f"{file.path}: LHAPDF says: {error}") from error
     return values
 
 
-def _read_neopdf(pdfset: PDFSet, layouts: Checked, pids: list[int], x: FloatArray, q0: float) -> FloatArray:
+def _read_neopdf(
+    pdfset: PDFSet, files: Iterator[Checked], count: int, pids: list[int], x: FloatArray, q0: float
+) -> FloatArray:
     from neopdf.pdf import PDF
 
     require_neopdf(pdfset, pids)
-    values = np.empty((len(layouts), len(pids), x.size))
+    values = np.empty((count, len(pids), x.size))
     nodes = x.tolist()
     with stage(pdfset) as folder:
-        for row, (member, layout) in enumerate(layouts):
-            staged = staged_member(Path(folder), pdfset.member_path(member), layout, q0)
+        for row, file in enumerate(files):
+            staged = staged_piece(Path(folder), file.path, file.layout, file.scan, q0)
             pdf = PDF.mkPDF_lhapdf_file(str(staged))
-            grid = np.asarray(pdf.xfxQ2s(pids, nodes, [upper_q2(layout, q0)]), dtype=np.float64)
+            grid = np.asarray(pdf.xfxQ2s(pids, nodes, [upper_q2(file.layout, q0)]), dtype=np.float64)
             values[row] = grid.reshape(len(pids), x.size)
     return forced_positive(pdfset, values)
-
-
-def require_neopdf(pdfset: PDFSet, pids: list[int]) -> None:
-    """Refuse what neopdf would quietly do differently from LHAPDF."""
-    hidden = [pid for pid in pids if pid not in _NEOPDF_PIDS]
-    kind = str(pdfset.info.get("Interpolator", "logcubic")).lower()
-    if hidden:
-        raise PDFSetError(f"{pdfset.info_path}: neopdf cannot read flavours {hidden}; use --backend lhapdf")
-    if kind not in _NEOPDF_INTERPOLATORS:
-        raise PDFSetError(
-            f"{pdfset.info_path}: Interpolator: neopdf does not know '{kind}'; use --backend lhapdf"
-        )
-
-
-def stage(pdfset: PDFSet) -> tempfile.TemporaryDirectory[str]:
-    """A folder where neopdf finds an ``.info`` it can read: it ends the process on any other."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="compress-mpi-", ignore_cleanup_errors=True)
-        kind = str(pdfset.info.get("Interpolator", "logcubic")).lower()
-        text = f"{_STAGED_INFO}InterpolatorType: {_NEOPDF_INTERPOLATORS[kind]}\n"
-        Path(folder.name, "set.info").write_text(text, encoding="utf-8")
-    except OSError as error:
-        where = f"{tempfile.gettempdir()}: no room for temporary files ({error.strerror})"
-        raise OutputError(f"{where}; set TMPDIR to a folder that can be written") from error
-    return folder
-
-
-def staged_member(folder: Path, path: Path, layout: Layout, q0: float) -> Path:
-    """The member as neopdf can take it: the file itself, or else the one subgrid that counts."""
-    staged = folder / f"set_{path.stem.rpartition('_')[2]}.dat"
-    staged.unlink(missing_ok=True)  # a member may be asked for twice
-    chosen = layout.holding(q0)[-1]
-    small = [i for i, (x, q) in enumerate(zip(layout.x, layout.q, strict=True)) if min(len(x), len(q)) < 4]
-    if chosen in small:
-        raise PDFSetError(f"{path}: neopdf needs 4 x and 4 Q knots around q0 = {q0:g}; use --backend lhapdf")
-    if layout.regular and not small:
-        os.symlink(path.absolute(), staged)
-    else:
-        write_grid(staged, GridFile("Format: lhagrid1", (read_grid(path).subgrids[chosen],)))
-    return staged
-
-
-def upper_q2(layout: Layout, q0: float) -> float:
-    """q0 squared; on a threshold LHAPDF means the subgrid above it, neopdf the one below."""
-    q2 = float(q0) ** 2
-    return float(np.nextafter(q2, np.inf)) if len(layout.holding(q0)) > 1 else q2
-
-
-def forced_positive(pdfset: PDFSet, values: FloatArray) -> FloatArray:
-    """Apply the key ForcePositive as LHAPDF does (``PDF::xfxQ2``); neopdf does not look at it."""
-    floor = {"1": 0.0, "2": 1e-10}.get(str(pdfset.info.get("ForcePositive", 0)))
-    return values if floor is None else np.where(values < floor, floor, values)

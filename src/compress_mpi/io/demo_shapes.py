@@ -20,14 +20,24 @@ import numpy as np
 
 from compress_mpi.types import FloatArray
 
-__all__ = ["MASS_BOTTOM", "MASS_CHARM", "PIDS", "Q_GRIDS", "X_KNOTS", "draw", "replicas"]
+__all__ = [
+    "COARSE",
+    "FULL",
+    "PIDS",
+    "Q_GRIDS",
+    "X_KNOTS",
+    "DemoGrid",
+    "draw",
+    "eigenvectors",
+    "replicas",
+]
 
 PIDS = (-5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 21)
-MASS_CHARM, MASS_BOTTOM = 1.51, 4.92
+_CHARM, _BOTTOM = 1.51, 4.92
 Q_GRIDS = (
-    (1.0, 1.15, 1.32, MASS_CHARM),
-    (MASS_CHARM, 1.65, 2.2, 3.3, MASS_BOTTOM),
-    (MASS_BOTTOM, 10.0, 40.0, 300.0, 5.0e3, 1.0e5),
+    (1.0, 1.15, 1.32, _CHARM),
+    (_CHARM, 1.65, 2.2, 3.3, _BOTTOM),
+    (_BOTTOM, 10.0, 40.0, 300.0, 5.0e3, 1.0e5),
 )
 """Q knots in GeV; a subgrid ends at each threshold and the next begins there."""
 
@@ -38,6 +48,39 @@ def _x_knots() -> FloatArray:
 
 
 X_KNOTS = _x_knots()
+
+
+@dataclass(frozen=True, eq=False)
+class DemoGrid:
+    """Knots of a demo set.
+
+    Attributes
+    ----------
+    x : float64 (nx,)
+    q : tuple of tuples of float
+        GeV; a subgrid ends at each threshold and the next begins there.
+    """
+
+    x: FloatArray
+    q: tuple[tuple[float, ...], ...]
+
+    @property
+    def charm(self) -> float:
+        """Mass of the charm quark in GeV: where its threshold is."""
+        return self.q[1][0]
+
+    @property
+    def bottom(self) -> float:
+        """Mass of the bottom quark in GeV."""
+        return self.q[2][0]
+
+
+FULL = DemoGrid(X_KNOTS, Q_GRIDS)
+COARSE = DemoGrid(
+    np.array([float(f"{10 ** (-5 + i / 5):.6E}") for i in range(20)] + [i / 20 for i in range(2, 21)]),
+    ((1.1, 1.2, 1.3, 1.4), (1.4, 2.0, 3.0, 4.75), (4.75, 12.0, 60.0, 500.0, 2.0e4)),
+)
+"""As another group would have it: fewer knots, a smaller range, other quark masses."""
 
 # Momentum integrals; the knots proper are too coarse for them.
 _X_SUM = np.concatenate([10 ** np.linspace(-7, -1, 121), np.linspace(0.1, 1, 61)[1:-1], [1.0]])
@@ -68,13 +111,14 @@ _SHAPES = {
     "g": _Shape(-0.10, 5.2, 0.0, 1.5, drift_a=-0.16, spread=(0.02, 0.25, 0.1)),
 }
 _NAMES = tuple(_SHAPES)
-_HEAVY = {"c": MASS_CHARM, "b": MASS_BOTTOM}
+_HEAVY = ("c", "b")
 _ROWS = len(_NAMES) + len(_HEAVY)
 _BUMPS = np.linspace(-11.0, -0.4, 7)
 """Centres in ln x of smooth bumps that no five-parameter shape has."""
 _PER_FLAVOUR = 4 + len(_BUMPS)
 _DEGREES = 6.0
 _SHARED = 4
+_VARIED = 2
 
 
 def draw(seed: int, member: int) -> FloatArray:
@@ -95,16 +139,43 @@ def draw(seed: int, member: int) -> FloatArray:
     own = rng.standard_normal((_ROWS, _PER_FLAVOUR))
     shared = rng.standard_normal((_SHARED, _PER_FLAVOUR))
     chi2 = np.add.reduce(rng.standard_normal((2, int(_DEGREES))) ** 2, axis=1)
-    # Neighbours share two of the common draws with alternating sign.
     i = np.arange(_ROWS)
-    sign = np.where(i % 3 == 2, -1.0, 1.0)[:, None]
-    mixed = 0.75 * own + 0.5 * shared[i % _SHARED] + 0.43 * sign * shared[(i + 1) % _SHARED]
+    mixed = _mixed(own, shared)
     # A narrow fit and a wide one: the tails differ between valence (first two) and the rest.
     tail = np.sqrt((_DEGREES - 2) / chi2)[np.where(i < 2, 0, 1)][:, None]
     return np.clip(mixed * tail, -5.0, 5.0)
 
 
-def replicas(z: FloatArray, q: float) -> FloatArray:
+def _mixed(own: FloatArray, shared: FloatArray) -> FloatArray:
+    """Parameters from own and common draws: neighbours share two of these with alternating sign."""
+    i = np.arange(_ROWS)
+    sign = np.where(i % 3 == 2, -1.0, 1.0)[:, None]
+    return 0.75 * own + 0.5 * shared[i % _SHARED] + 0.43 * sign * shared[(i + 1) % _SHARED]
+
+
+def eigenvectors() -> FloatArray:
+    """Directions in the space of the parameters whose squares add up to the covariance of `draw`.
+
+    Only the powers of x and of 1 - x are varied.
+
+    Returns
+    -------
+    float64 (n_eigenvector, n_flavour, n_parameter)
+        One standard deviation each.
+    """
+    found = []
+    for parameter in range(_VARIED):
+        for source in range(_ROWS + _SHARED):
+            own, shared = np.zeros((_ROWS, _PER_FLAVOUR)), np.zeros((_SHARED, _PER_FLAVOUR))
+            if source < _ROWS:
+                own[source, parameter] = 1.0
+            else:
+                shared[source - _ROWS, parameter] = 1.0
+            found.append(_mixed(own, shared))
+    return np.stack(found)
+
+
+def replicas(z: FloatArray, q: float, grid: DemoGrid = FULL) -> FloatArray:
     """Parton densities of several replicas on the x knots.
 
     Parameters
@@ -113,6 +184,8 @@ def replicas(z: FloatArray, q: float) -> FloatArray:
         From `draw`.
     q : float
         GeV.
+    grid : DemoGrid
+        x knots and quark masses.
 
     Returns
     -------
@@ -120,13 +193,14 @@ def replicas(z: FloatArray, q: float) -> FloatArray:
         x f(x, Q), in the order of `PIDS`; not negative.
     """
     t = math.log(math.log(q / 0.2) / math.log(1.65 / 0.2))
-    shape = {name: _shape(name, z[:, i], t, X_KNOTS) for i, name in enumerate(_NAMES)}
+    shape = {name: _shape(name, z[:, i], t, grid.x) for i, name in enumerate(_NAMES)}
     summed = {name: _shape(name, z[:, i], t, _X_SUM) for i, name in enumerate(_NAMES)}
     for name, number in (("uv", 2.0), ("dv", 1.0)):
         size = (number / _integral(summed[name] / _X_SUM))[:, None]
         shape[name], summed[name] = shape[name] * size, summed[name] * size
-    for i, (name, mass) in enumerate(_HEAVY.items(), len(_NAMES)):
-        for values, x in ((shape, X_KNOTS), (summed, _X_SUM)):
+    masses = zip(_HEAVY, (grid.charm, grid.bottom), strict=True)
+    for i, (name, mass) in enumerate(masses, len(_NAMES)):
+        for values, x in ((shape, grid.x), (summed, _X_SUM)):
             values[name] = values["g"] * _heavy(z[:, i], q / mass, x)
     _fix_gluon(shape, summed)
     return np.stack(_columns(shape), axis=-1)

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from compress_mpi.errors import OutputError, PDFSetError
+from compress_mpi.io.gridscan import Scan, scan
 from compress_mpi.io.gridtypes import GridFile, Layout, Subgrid
 from compress_mpi.types import FloatArray
 
@@ -33,6 +34,7 @@ __all__ = [
     "Layout",
     "Subgrid",
     "check_complete",
+    "examine",
     "grid_text",
     "read_bytes",
     "read_grid",
@@ -55,9 +57,9 @@ def read_bytes(path: Path) -> bytes:
 
 
 def check_complete(path: Path) -> Layout:
-    """Check that a member file is whole (2 to 3 ms for 330 kB).
+    """Check that a member file is whole (half a millisecond for 330 kB, 3 ms for unusual text).
 
-    Every number is parsed: a reader written in C++ or Rust may end the process, or
+    Every number is looked at: a reader written in C++ or Rust may end the process, or
     silently go on, where this function names the file and the place.
 
     Parameters
@@ -77,8 +79,19 @@ def check_complete(path: Path) -> Layout:
         something that is not a number, or a NaN or infinite value (named with its
         subgrid, flavour, x and Q).
     """
-    data = read_bytes(Path(path))
-    grid = _parse(Path(path), data)
+    return examine(path)[0]
+
+
+def examine(path: Path) -> tuple[Layout, Scan | None]:
+    """As `check_complete`, together with the lines of the file if it is a plain one."""
+    path = Path(path)
+    data = read_bytes(path)
+    plain = scan(data)
+    return (_parsed_layout(path, data), None) if plain is None else (plain.layout, plain)
+
+
+def _parsed_layout(path: Path, data: bytes) -> Layout:
+    grid = _parse(path, data)
     x = tuple(tuple(s.x.tolist()) for s in grid.subgrids)
     q = tuple(tuple(s.q.tolist()) for s in grid.subgrids)
     return Layout(x, q, grid.subgrids[0].pids, _is_regular(data, grid))

@@ -118,7 +118,7 @@ def _unquoted(value: str) -> str | list[str]:
     return value.partition(" #")[0].strip()
 
 
-def updated_info(text: str, changes: Mapping[str, str | int]) -> str:
+def updated_info(text: str, changes: Mapping[str, str | int | None]) -> str:
     """The text with some keys changed, and everything else as it was.
 
     Parameters
@@ -128,13 +128,13 @@ def updated_info(text: str, changes: Mapping[str, str | int]) -> str:
     changes : mapping of key to new value
         A key that stands in the text is replaced where it first stands, together with the
         lines its old value went on for, and dropped where it stands again; the others
-        are put at the end.
+        are put at the end. The new value None takes a key out.
 
     Returns
     -------
     str
     """
-    left = dict(changes)
+    left = {key: value for key, value in changes.items() if value is not None}
     kept: list[str] = []
     dropping = False
     for line in text.splitlines():

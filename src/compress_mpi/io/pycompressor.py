@@ -26,6 +26,7 @@ from compress_mpi.types import FloatArray
 
 __all__ = [
     "CompressDat",
+    "has_erf_line",
     "merge_erf_line",
     "random_bands",
     "read_compress_dat",
@@ -168,6 +169,17 @@ def merge_erf_line(path: Path | str, n: int, values: Mapping[str, Any]) -> None:
         else:
             lines.append(line)
         atomic_write(path, b"".join(old for number, old in enumerate(lines) if number not in places[1:]))
+
+
+def has_erf_line(path: Path | str, n: int) -> bool:
+    """Whether an ``erfs_output`` file exists and has a line of size ``n``; other lines may be anything.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be read.
+    """
+    return any(_size_of(line) == n for line in _raw_lines(Path(path)))
 
 
 def read_erf_lines(path: Path | str) -> dict[int, dict[str, Any]]:

@@ -20,7 +20,7 @@ from compress_mpi.errors import RuncardError
 from compress_mpi.io.runcard_keys import ALIASES, CANONICAL, Card
 from compress_mpi.io.runcard_yaml import parse_yaml
 from compress_mpi.io.settings import PUBLISHED_ESTIMATORS, CompressConfig, Estimators, Gans
-from compress_mpi.io.values import show
+from compress_mpi.io.values import SetEntry, show
 
 __all__ = [
     "PUBLISHED_ESTIMATORS",
@@ -37,6 +37,9 @@ __all__ = [
 
 RESUMABLE_KEYS = frozenset({"time_limit", "checkpoint_interval", "output"})
 """Keys that may change between a run and its continuation: they do not touch the answer."""
+
+_ONLY_IF_GIVEN = frozenset({"pdfsetting.combined_name"})
+"""Keys that most runs have no use for: results of earlier releases do not know them either."""
 
 _OTHER_TASKS = ("enhance", "events", "scan", "fit", "simulate", "infer")
 _LARGEST_CARD = 1 << 20  # bytes; a result file given by mistake is not read to its end
@@ -227,10 +230,18 @@ def effective(config: CompressConfig) -> dict[str, Any]:
         value: Any = config
         for name in path:
             value = getattr(value, name)
+        if value is None and key in _ONLY_IF_GIVEN:
+            continue
         section, _, name = key.rpartition(".")
         place = content.setdefault(section, {}) if section else content
-        place[name] = list(value) if isinstance(value, tuple) else value
+        place[name] = _jsonable(value)
     return content
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, SetEntry):
+        return value._asdict()
+    return [_jsonable(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _warnings(card: Card, path: Path) -> tuple[str, ...]:

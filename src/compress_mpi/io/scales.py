@@ -12,9 +12,16 @@ from typing import Any
 import numpy as np
 
 from compress_mpi.io import backends
-from compress_mpi.io.backends import choose_backend, read_members
-from compress_mpi.io.gridtypes import Layout
+from compress_mpi.io.backends import Checked, choose_backend, read_members
 from compress_mpi.io.pdfset import PDFSet
+from compress_mpi.io.staging import (
+    forced_positive,
+    require_neopdf,
+    stage,
+    staged_member,
+    staged_piece,
+    upper_q2,
+)
 from compress_mpi.types import FloatArray
 
 __all__ = ["ScaleGrid", "read_at_scales"]
@@ -23,6 +30,8 @@ ScaleGrid = tuple[float, FloatArray]
 """A scale in GeV and the x nodes, float64 ``(x,)``, at which the set is wanted there."""
 
 _WHOLE = -1
+_FEW = 2
+"""Scales at which parsing a piece for each is quicker than parsing the whole file."""
 
 
 def read_at_scales(
@@ -67,33 +76,33 @@ def _read_neopdf(
     asked = [backends.GLUON if pid == 0 else int(pid) for pid in pids]
     here = [i for i, pid in enumerate(asked) if pid in pdfset.flavours]
     known = [asked[i] for i in here]
-    backends.require_neopdf(pdfset, known)
+    require_neopdf(pdfset, known)
     values = [np.zeros((len(members), len(asked), x.size)) for _, x in grids]
-    layouts = backends.checked(pdfset, members, grids[0][1], grids[0][0]) if grids else []
-    with backends.stage(pdfset) as folder:
-        for row, (member, layout) in enumerate(layouts):
-            path = pdfset.member_path(member)
+    with stage(pdfset) as folder:
+        for row, file in enumerate(backends.checked(pdfset, members, grids)):
             loaded: dict[int, Any] = {}
             for (q, x), out in zip(grids, values, strict=True):
-                backends.require_nodes(path, layout, x, q)
                 if here and x.size:
-                    pdf = _load(Path(folder), path, layout, q, loaded)
-                    out[row, here] = _evaluate(pdf, known, x, backends.upper_q2(layout, q))
-    values = [backends.forced_positive(pdfset, array) for array in values]
+                    pdf = _load(Path(folder), file, q, loaded, len(grids))
+                    out[row, here] = _evaluate(pdf, known, x, upper_q2(file.layout, q))
+    values = [forced_positive(pdfset, array) for array in values]
     for (_, x), array in zip(grids, values, strict=True):
         backends.require_finite(pdfset, members, asked, x, array)
     return values
 
 
-def _load(folder: Path, path: Path, layout: Layout, q: float, loaded: dict[int, Any]) -> Any:
-    """The member as neopdf takes it; a file that it cannot take whole is loaded subgrid by subgrid."""
+def _load(folder: Path, file: Checked, q: float, loaded: dict[int, Any], n_scales: int) -> Any:
+    """The member as neopdf takes it: whole, subgrid by subgrid where it cannot, or in pieces where few will do."""
     from neopdf.pdf import PDF
 
+    if n_scales <= _FEW:
+        staged = staged_piece(folder, file.path, file.layout, file.scan, q)
+        return PDF.mkPDF_lhapdf_file(str(staged))
     if _WHOLE in loaded:
         return loaded[_WHOLE]
-    subgrid = layout.holding(q)[-1]
+    subgrid = file.layout.holding(q)[-1]
     if subgrid not in loaded:
-        staged = backends.staged_member(folder, path, layout, q)
+        staged = staged_member(folder, file.path, file.layout, q)
         key = _WHOLE if staged.is_symlink() else subgrid
         loaded[key] = PDF.mkPDF_lhapdf_file(str(staged))
         return loaded[key]

@@ -42,6 +42,8 @@ class Dataset:
         One line; written into the file.
     required : bool
         Whether a file without it is refused.
+    or_scalar : bool
+        Whether it is a scalar where there is only one.
     """
 
     path: str
@@ -50,6 +52,7 @@ class Dataset:
     units: str
     description: str
     required: bool = True
+    or_scalar: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,14 @@ DATASETS = (
     ),
     Dataset("/prior/flavours", "int64", ("flavour",), "1", "PDG ids on the flavour axis, gluon 21"),
     Dataset("/prior/xgrid", "float64", ("x",), "1", "nodes in x at which sets are compared"),
-    Dataset("/prior/q0", "float64", (), "GeV", "scale at which sets are compared"),
+    Dataset(
+        "/prior/q0",
+        "float64",
+        ("scale",),
+        "GeV",
+        "scale at which sets are compared, or several",
+        or_scalar=True,
+    ),
     Dataset(
         "/estimators/<name>/random",
         "float64",
@@ -83,7 +93,7 @@ DATASETS = (
         "int64",
         ("point", "two"),
         "1",
-        "(flavour, x) positions in the correlation matrix",
+        "(flavour, x) positions in the correlation matrix; the s-th scale counts flavours on from s times their number",
         required=False,
     ),
     Dataset(
@@ -111,7 +121,7 @@ DATASETS = (
     Dataset("/launches/started", "str", ("launch",), "", "UTC time at which each launch began"),
     Dataset("/launches/host", "str", ("launch",), "", "machine of rank 0"),
     Dataset("/launches/mpi", "str", ("launch",), "", "MPI library"),
-    Dataset("/launches/ranks", "int64", ("launch",), "1", "MPI ranks"),
+    Dataset("/launches/ranks", "int64", ("launch",), "1", "MPI ranks that worked on this size"),
     Dataset("/launches/nodes", "int64", ("launch",), "1", "nodes"),
     Dataset("/launches/threads", "int64", ("launch",), "1", "threads per rank"),
     Dataset(
@@ -123,6 +133,30 @@ DATASETS = (
         ("launch",),
         "",
         "how each launch ended; 'running' if it has not or was killed",
+    ),
+    Dataset(
+        "/auto/size",
+        "int64",
+        ("tried",),
+        "1",
+        "sizes that were tried for the target; the smallest that meets it is this result",
+        required=False,
+    ),
+    Dataset(
+        "/auto/distance",
+        "float64",
+        ("tried", "estimator"),
+        "1",
+        "distance of each selection by estimator, in the order of /auto estimators",
+        required=False,
+    ),
+    Dataset(
+        "/auto/limit",
+        "float64",
+        ("tried", "estimator"),
+        "1",
+        "largest distance that meets the target, same axes",
+        required=False,
     ),
     Dataset(
         "/checkpoint/<name>",
@@ -148,12 +182,18 @@ ATTRIBUTES = (
     Attribute("/prior", "members", "int64", "replicas that could be selected"),
     Attribute("/prior", "first_member", "int64", "number of the first: 1, or 0 in the definition of pyCompressor"),
     Attribute("/prior", "sha256", "str", "digest of the values x f(x, q0) of all of them"),
+    Attribute("/prior", "parents", "str", "sets that a combined prior was made from, JSON", required=False),
     Attribute("/prior", "constant_points", "int64", "points left out because all replicas agree there"),
     Attribute("/estimators/<name>", "normalisation", "float64", "upper edge of the central 68 % of random"),
     Attribute("/estimators/<name>", "normalisation_spread", "float64", "its standard deviation (bootstrap)"),
     Attribute("/estimators/<name>", "erf", "float64", "unnormalised distance of the selection from the prior"),
     Attribute("/selection", "erf", "float64", "total ERF: mean over estimators of erf / normalisation"),
     Attribute("/selection", "n_rep", "int64", "number of selected replicas"),
+    Attribute("/selection", "local_optimum", "int64", "1 where all single swaps were tried and none lowers the ERF", required=False),
+    Attribute("/history", "evaluations", "int64", "error-function evaluations over all islands", required=False),
+    Attribute("/history", "ended_by", "str", "what ended the search: budget, stagnation, converged; else running", required=False),
+    Attribute("/auto", "target", "str", "target of compressed: auto that this size is the smallest to meet", required=False),
+    Attribute("/auto", "estimators", "str", "estimators of /auto/distance and /auto/limit, in order", required=False),
     Attribute("/checkpoint", "iteration", "int64", "iteration at which the checkpoint was taken", required=False),
 )  # fmt: skip
 

@@ -65,6 +65,7 @@ def new_set(folder: Path, name: str, keep_existing: bool = False) -> Iterator[Pa
     try:
         with _writing(final):
             yield draft
+            _keep_guests(final, draft)
             _sync_all(draft)
             _put(draft, final, keep_existing)
             _sync(final.parent)
@@ -94,12 +95,24 @@ def require_replaceable(final: Path) -> None:
         entries = sorted(os.listdir(final))
         info = final / f"{final.name}.info"
         ours = info.is_file() and MARK in parse_info(info.read_text("utf-8", "replace"))
+    entries = [entry for entry in entries if not _guest(final.name).fullmatch(entry)]
     if entries and not ours:
         raise OutputError(f"{final}: exists and was not written by compress-mpi; {advice}")
     expected = re.compile(rf"{re.escape(final.name)}(_\d{{4,}}\.dat|\.info)")
     foreign = [entry for entry in entries if not expected.fullmatch(entry)]
     if foreign:
         raise OutputError(f"{final}: holds other files ({', '.join(foreign[:5])}); {advice}")
+
+
+def _guest(name: str) -> re.Pattern[str]:
+    """pyCompressor's result about a prior lies in a folder of the prior's name, which may be this one."""
+    return re.compile(rf"compress_{re.escape(name)}_\d+_output\.dat")
+
+
+def _keep_guests(final: Path, draft: Path) -> None:
+    for entry in sorted(os.listdir(final)) if final.is_dir() else ():
+        if _guest(final.name).fullmatch(entry):
+            shutil.copy2(final / entry, draft / entry)
 
 
 def _beside(final: Path, role: str) -> Path:

@@ -27,14 +27,16 @@ from pydantic import (
 from compress_mpi.io import values
 from compress_mpi.types import ESTIMATOR_LISTS, ESTIMATORS
 
-__all__ = ["PUBLISHED_ESTIMATORS", "CompressConfig", "Estimators", "Gans"]
+__all__ = ["PUBLISHED_ESTIMATORS", "Auto", "CompressConfig", "Estimators", "Gans", "Portfolio"]
 
 _PRIOR_ONLY = "this release selects from the prior only; set this key to false"
 _INT64_MAX = 2**63 - 1
 
-StrictFloat = Annotated[float, Strict()]
-Sizes = Annotated[tuple[int, ...], BeforeValidator(values.sizes)]
+Sizes = Annotated[Literal["auto"] | tuple[int, ...], BeforeValidator(values.sizes)]
+Tolerances = Annotated[dict[str, float], BeforeValidator(values.tolerances)]
 Nodes = Annotated[Literal["published", "lhapdf"] | tuple[float, ...], BeforeValidator(values.nodes)]
+Scales = Annotated[float | tuple[float, ...], BeforeValidator(values.scales)]
+PriorSets = Annotated[str | tuple[values.SetEntry, ...], BeforeValidator(values.prior_sets)]
 Seconds = Annotated[float, BeforeValidator(values.seconds)]
 
 
@@ -87,6 +89,26 @@ PUBLISHED_ESTIMATORS = Estimators(
 """The six estimators of arXiv:1504.06469, used where a card has no ``est_dic``."""
 
 
+class Portfolio(_Section):
+    """How many islands of each method a portfolio has."""
+
+    tempering: StrictInt = _setting(8, "an integer >= 0", "Islands of tempering.", ge=0, le=100_000)
+    exchange: StrictInt = _setting(1, "an integer >= 0", "Islands of exchange.", ge=0, le=100_000)
+    genetic: StrictInt = _setting(3, "an integer >= 0", "Islands of genetic.", ge=0, le=100_000)
+    cma: StrictInt = _setting(0, "an integer >= 0", "Islands of cma.", ge=0, le=100_000)
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not sum(self.islands.values()):
+            raise ValueError("no island is left; expected at least one")
+        return self
+
+    @property
+    def islands(self) -> dict[str, int]:
+        """Number of islands by method."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+
 class Gans(_Section):
     """Enhancement of the prior, accepted so that existing runcards load; off in this release."""
 
@@ -108,14 +130,65 @@ class Gans(_Section):
         return value
 
 
+class Auto(_Section):
+    """What ``compressed: auto`` asks for: one target, and the sizes that may be tried."""
+
+    factor: Annotated[float, Strict()] | None = _setting(
+        None,
+        "a number > 1, or nothing",
+        "Target: the distance of every estimator is at most the median distance of random subsets that are this"
+        " many times larger. Without any target: 10.",
+        gt=1,
+        allow_inf_nan=False,
+    )
+    random_size: StrictInt | None = _setting(
+        None,
+        "an integer >= 3, or nothing",
+        "Target: the distance of every estimator is at most the median distance of random subsets of this size.",
+        ge=3,
+    )
+    tolerance: Tolerances | None = _setting(
+        None,
+        values.EXPECTS_TOLERANCE,
+        "Target: the distance of every estimator, not normalised, is at most the number given for it.",
+    )
+    smallest: StrictInt = _setting(10, "an integer >= 2", "Smallest size that is tried.", ge=2)
+    largest: StrictInt | None = _setting(
+        None,
+        "an integer >= 2, or nothing",
+        "Largest size that is tried; nothing: the largest at which the target can be met.",
+        ge=2,
+    )
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        given = [name for name in ("factor", "random_size", "tolerance") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"expected one target, got {' and '.join(given)}; keep one")
+        if self.largest is not None and self.largest < self.smallest:
+            raise ValueError(
+                f"largest is {self.largest}, smaller than smallest, {self.smallest}; expected it larger"
+            )
+        return self
+
+
 class CompressConfig(_Section):
     """Everything that decides what a compression does."""
 
     task: Literal["compress"] = _setting("compress", "'compress'", "What to do.")
-    pdf: StrictStr = _setting(
+    pdf: PriorSets = _setting(
         ...,
-        "the name of an LHAPDF set, or demo",
-        "Prior: the name of an installed LHAPDF set of Monte Carlo replicas; demo is built in.",
+        values.EXPECTS_PDF,
+        "Prior: the name of an installed LHAPDF set of Monte Carlo replicas; demo is built in. A list combines"
+        " sets, Hessian ones among them, into one prior: the same number of replicas from each, as many as the"
+        " smallest Monte Carlo set has, or ``replicas`` from each, drawn or generated with ``seed``"
+        " (see :ref:`combined`).",
+    )
+    combined_name: StrictStr | None = _setting(
+        None,
+        "letters, digits and . _ + -, or nothing",
+        "Name of the LHAPDF set of a combined prior; nothing: the names of the sets and ``combined``,"
+        " joined by ``_``.",
     )
     existing_enhanced: StrictBool = _setting(
         False, "true or false", "Select from an existing enhanced set; only false in this release."
@@ -123,11 +196,45 @@ class CompressConfig(_Section):
     compressed: Sizes = _setting(
         ...,
         values.EXPECTS_SIZES,
-        "Number of replicas to keep; with a list, one selection per size in one launch.",
+        "Number of replicas to keep; with a list, one selection per size in one launch; auto: the smallest"
+        " number that meets the target of the section auto.",
     )
-    minimizer: Literal["genetic", "cma"] = _setting("genetic", "'genetic' or 'cma'", "Search method.")
+    minimizer: Literal["tempering", "exchange", "genetic", "cma", "portfolio"] = _setting(
+        "tempering",
+        "'tempering', 'exchange', 'genetic', 'cma' or 'portfolio'",
+        "Search method: replica exchange with a final steepest descent, steepest descent alone, the two of the"
+        " literature, or islands of several methods.",
+    )
     max_iteration: StrictInt = _setting(
-        15000, "an integer >= 1", "Generations of the search on each island.", ge=1, le=_INT64_MAX
+        15000,
+        "an integer >= 1",
+        "Iterations of the search on each island (of genetic: generations).",
+        ge=1,
+        le=_INT64_MAX,
+    )
+    max_evaluations: StrictInt | None = _setting(
+        None,
+        "an integer >= 1, or nothing",
+        "Budget of error-function evaluations over all islands, in place of max_iteration.",
+        ge=1,
+        le=_INT64_MAX,
+    )
+    max_seconds: Seconds | None = _setting(
+        None,
+        values.EXPECTS_SECONDS,
+        "Budget of search time, in place of max_iteration; the answer then depends on the speed of the machine.",
+    )
+    stagnation: StrictInt | None = _setting(
+        None,
+        "an integer >= 1, or nothing",
+        "Iterations without a lower error function after which the search ends before its budget is spent.",
+        ge=1,
+        le=_INT64_MAX,
+    )
+    portfolio: Portfolio = _setting(
+        Portfolio(),
+        "a mapping with tempering, exchange, genetic, cma",
+        "Islands of each method for minimizer: portfolio.",
     )
     seed: StrictInt = _setting(
         0,
@@ -141,13 +248,20 @@ class CompressConfig(_Section):
         "a mapping with the lists corr_estimators, stat_estimators, moment_estimators",
         "Estimators of the error function.",
     )
+    auto: Auto = _setting(
+        Auto(),
+        "a mapping with factor, random_size or tolerance, and smallest, largest",
+        "What compressed: auto asks for.",
+    )
     gans: Gans = _setting(
         Gans(),
         "a mapping with enhance, runcard, total_replicas",
         "Enhancement of the prior; off in this release.",
     )
-    q0: StrictFloat = _setting(
-        1.65, "a number > 0", "Scale in GeV at which the set is compared.", gt=0, allow_inf_nan=False
+    q0: Scales = _setting(
+        1.65,
+        values.EXPECTS_SCALES,
+        "Scale in GeV at which the set is compared; with a list, the error function runs over all of them.",
     )
     nf: StrictInt = _setting(
         4,
@@ -198,10 +312,58 @@ class CompressConfig(_Section):
         "Library that reads the set; auto: lhapdf where it is installed, else neopdf.",
     )
 
-    @field_validator("pdf")
+    @field_validator("max_seconds")
     @classmethod
-    def _set_name(cls, value: str) -> str:
-        return values.set_name(value)
+    def _one_budget(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("max_evaluations") is not None:
+            raise ValueError("expected one budget, got max_evaluations and max_seconds; keep one")
+        return value
+
+    @field_validator("islands")
+    @classmethod
+    def _islands_by_method(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("minimizer") == "portfolio":
+            raise ValueError("a portfolio has its islands by method; give them in the section portfolio")
+        return value
+
+    @field_validator("combined_name")
+    @classmethod
+    def _name_of_prior(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        if isinstance(info.data.get("pdf"), str):
+            raise ValueError(
+                "names a combined prior, but pdf is a single set; give pdf as a list, or drop this key"
+            )
+        return values.combined_name(value)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sizes that will be selected in any case: all of a list, the smallest of auto."""
+        return (self.auto.smallest,) if isinstance(self.compressed, str) else self.compressed
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """Every scale of the comparison in GeV."""
+        return self.q0 if isinstance(self.q0, tuple) else (self.q0,)
+
+    @property
+    def prior_name(self) -> str:
+        """Name of the set that is compressed."""
+        if isinstance(self.pdf, str):
+            return self.pdf
+        return self.combined_name or "_".join([*(entry.name for entry in self.pdf), "combined"])
+
+    @field_validator("auto")
+    @classmethod
+    def _every_tolerance(cls, value: Auto, info: ValidationInfo) -> Auto:
+        wanted = info.data["estimators"].names if "estimators" in info.data else ()
+        if value.tolerance is not None and wanted and set(value.tolerance) != set(wanted):
+            missing = ", ".join(name for name in wanted if name not in value.tolerance)
+            extra = ", ".join(name for name in value.tolerance if name not in wanted)
+            what = f"nothing for {missing}" if missing else f"{extra}, not in est_dic"
+            raise ValueError(f"tolerance: expected {values.EXPECTS_TOLERANCE}, got {what}")
+        return value
 
     @field_validator("output")
     @classmethod

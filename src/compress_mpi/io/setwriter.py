@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from compress_mpi.errors import OutputError, PDFSetError
+from compress_mpi.io.combinedset import PARENTS
 from compress_mpi.io.gridfile import read_bytes, read_grid, write_grid
 from compress_mpi.io.gridtypes import GridFile, Subgrid
 from compress_mpi.io.infofile import read_info_text, updated_info
@@ -74,12 +75,13 @@ def _require_elsewhere(pdfset: PDFSet, target: Path) -> None:
 
 
 def _info(pdfset: PDFSet, n_rep: int, description: str) -> str:
-    changes: dict[str, str | int] = {
+    changes: dict[str, str | int | None] = {
         "SetDesc": description,
         "SetIndex": 0,  # the prior's number in the LHAPDF index is not this set's; neopdf wants one
         "NumMembers": n_rep + 1,
         "ErrorType": "replicas",
         MARK: f"{n_rep} replicas of {pdfset.name}",
+        PARENTS: None,  # its member numbers are those of the prior; the members say where they come from
     }
     return updated_info(read_info_text(pdfset.info_path), changes)
 

@@ -21,7 +21,7 @@ from compress_mpi.io.atomic import replace_file, temporary_path
 from compress_mpi.io.schema import ATTRIBUTES, DATASETS, FORMAT, SCHEMA_VERSION, attribute_of, dataset_of
 from compress_mpi.types import ESTIMATORS
 
-__all__ = ["Tree", "estimator_names", "read_tree", "write_tree"]
+__all__ = ["Tree", "estimator_names", "read_tree", "scales", "write_tree"]
 
 UPGRADES: dict[int, Callable[[Tree], Tree]] = {}
 """One function per schema version that lifts a tree to the next one."""
@@ -46,6 +46,11 @@ class Tree:
 def estimator_names(tree: Tree) -> list[str]:
     """Estimators of a result, in canonical order (that of the file is alphabetical)."""
     return [name for name in ESTIMATORS if f"/estimators/{name}/random" in tree.datasets]
+
+
+def scales(tree: Tree) -> tuple[float, ...]:
+    """Scales in GeV at which sets were compared."""
+    return tuple(np.atleast_1d(np.asarray(tree.datasets["/prior/q0"], dtype=np.float64)).tolist())
 
 
 def write_tree(path: Path, tree: Tree) -> None:
@@ -210,6 +215,8 @@ def _check_shapes(tree: Tree) -> None:
         if declared is None or declared.dims is None:
             continue
         shape = np.shape(np.asarray(value, dtype=object) if declared.dtype == "str" else value)
+        if declared.or_scalar and not shape:
+            continue
         if len(shape) != len(declared.dims):
             raise KeyError(f"{name} has {len(shape)} axes, expected {len(declared.dims)}")
         for axis, length in zip(declared.dims, shape, strict=True):

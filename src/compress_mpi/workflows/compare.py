@@ -22,6 +22,7 @@ from compress_mpi.methods.comparison.distributions import (
 from compress_mpi.methods.selection.error_function import Reference, build_reference
 from compress_mpi.types import FloatArray
 from compress_mpi.workflows.pair import Pair, load_pair, read_set
+from compress_mpi.workflows.words import scale_text
 
 __all__ = ["Sets", "compare_sets", "lines", "load_sets"]
 
@@ -38,7 +39,7 @@ class Sets:
     ----------
     pair : Pair
         Prior and compressed set.
-    values : dict of float64 (replica, flavour, x)
+    values : dict of float64 (replica, scale * flavour, x)
         By name, the prior first, the compressed set second.
     groups : list of list of int
         Flavours to show, as positions; those that are the same function together.
@@ -141,15 +142,17 @@ def compare_sets(sets: Sets) -> dict[str, Any]:
     -------
     dict
         JSON-able. ``ks``: Kolmogorov-Smirnov distance to the prior by flavour and x; ``correlations``: largest
-        and root-mean-square difference to the prior's matrix; ``frechet``: squared distance by flavour. The
-        scale is given by ``random``, the bands of 40 random subsets of the compressed set's size.
+        and root-mean-square difference to the prior's matrix, over all scales; ``frechet``: squared distance by
+        flavour. ``shown`` is the scale of the first and the last, the first of ``q0``. What is large or small
+        is told by ``random``, the bands of 40 random subsets of the compressed set's size.
     """
     prior, *others = sets.values.values()
     names = list(sets.values)[1:]
     return {
         "prior": {"name": sets.pair.plan.pdfset.name, "members": len(prior)},
         "sets": {name: len(values) for name, values in sets.values.items()},
-        "q0": sets.pair.config.q0,
+        "q0": sets.pair.plan.q0,
+        "shown": sets.pair.plan.scales[0],
         "ks": _ks(sets, prior, others, names),
         "correlations": {
             name: {"largest": found.largest, "rms": found.rms}
@@ -229,7 +232,9 @@ def lines(files: Sequence[Path], facts: dict[str, Any]) -> list[str]:
             for row in facts["ks"]
         ),
     ]
-    return [*map(str, files), "", *rows]
+    several = isinstance(facts["q0"], list)
+    at = [f"at Q = {facts['shown']:g} GeV, correlations over {scale_text(facts['q0'])}"] if several else []
+    return [*map(str, files), "", *at, *rows]
 
 
 def _flavours(row: dict[str, Any]) -> str:

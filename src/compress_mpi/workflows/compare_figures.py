@@ -80,7 +80,7 @@ def _distributions(sets: Sets, facts: dict[str, Any]) -> dict[str, Figure]:
                 )
                 for group in groups
             ]
-            heading = f"$x = {x:.3g}$,  $Q = {sets.pair.config.q0:g}$ GeV"
+            heading = f"$x = {x:.3g}$,  $Q = {sets.pair.plan.scales[0]:g}$ GeV"
             figures[f"distributions_x{x:.2g}_{number}"] = draw_distributions(
                 panels, list(sets.values), heading
             )
@@ -91,7 +91,7 @@ def _correlations(sets: Sets) -> dict[str, Figure]:
     figures = {}
     prior, *others = sets.values.items()
     points = sets.reference.points
-    pids = [sets.pair.plan.flavours[f] for f in points[:, 0]]
+    pids = [sets.pair.plan.column(f)[1] for f in points[:, 0].tolist()]
     for name, values in others if len(points) else ():
         found = compare_correlations(prior[1], values, points)
         word = name.split()[0]

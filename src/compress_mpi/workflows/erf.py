@@ -15,6 +15,7 @@ from compress_mpi.methods.selection.problem import build_problem, correlation_co
 from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.types import FloatArray
 from compress_mpi.workflows.pair import Pair
+from compress_mpi.workflows.words import scale_text
 
 __all__ = ["Normalised", "erf_between", "lines", "normalised"]
 
@@ -92,7 +93,7 @@ def erf_between(pair: Pair, with_normalisation: bool = False) -> dict[str, Any]:
 def _settings(pair: Pair, with_normalisation: bool) -> dict[str, Any]:
     config, x = pair.config, pair.plan.xgrid
     settings: dict[str, Any] = {
-        "q0": config.q0,
+        "q0": pair.plan.q0,
         "nf": config.nf,
         "x": {"min": float(x[0]), "max": float(x[-1]), "nodes": len(x)},
         "definition": config.definition,
@@ -116,7 +117,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
     head = [
         f"prior       {facts['prior']['name']}, {facts['prior']['members']} replicas",
         f"compressed  {facts['compressed']['name']}, {facts['compressed']['members']} replicas",
-        f"            q0 = {settings['q0']:g} GeV, nf = {settings['nf']}, definition '{settings['definition']}', "
+        f"            q0 = {scale_text(settings['q0'])}, nf = {settings['nf']}, definition '{settings['definition']}', "
         f"{x['nodes']} nodes x = {x['min']:.3g} ... {x['max']:.3g}, "
         f"{facts['dropped_correlation_points']} dependent correlation points left out",
         "",

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from compress_mpi.errors import StoreError
-from compress_mpi.io.pdfset import open_set
 from compress_mpi.io.pycompressor import read_compress_dat
 from compress_mpi.io.setwriter import write_subset
 from compress_mpi.io.store import read_tree
+from compress_mpi.workflows.combine import find_set
+from compress_mpi.workflows.words import beside
 
 __all__ = ["write_grid_of"]
 
@@ -45,13 +46,13 @@ def write_grid_of(file: Path, folder: Path, folders: Sequence[Path] = ()) -> Pat
             f"{file}: index: replicas {twice} are selected more than once, as the genetic algorithm of "
             "pyCompressor may do; expected distinct replicas. Compress again with compress-mpi"
         )
-    if name == "demo":
-        from compress_mpi.io.demo import cached_demo_set
-
-        folders = [cached_demo_set(), *folders]
     description = f"{len(index)} replicas of {name} selected according to {file.name}"
     return write_subset(
-        open_set(name, folders), index.tolist(), folder, f"{name}_compressed_{len(index)}", description
+        find_set(name, beside(file, folders)),
+        index.tolist(),
+        folder,
+        f"{name}_compressed_{len(index)}",
+        description,
     )
 
 

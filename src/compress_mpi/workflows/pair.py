@@ -13,13 +13,15 @@ import numpy as np
 
 from compress_mpi.errors import PDFSetError, RuncardError, StoreError
 from compress_mpi.io import runcard
-from compress_mpi.io.backends import read_members, require_scale
-from compress_mpi.io.pdfset import PDFSet, open_set, require_replicas
+from compress_mpi.io.backends import require_scale
+from compress_mpi.io.pdfset import PDFSet, require_replicas
 from compress_mpi.io.pycompressor import read_compress_dat
 from compress_mpi.io.settings import CompressConfig
 from compress_mpi.io.store import read_tree
 from compress_mpi.types import FloatArray
-from compress_mpi.workflows.prior import PriorPlan, plan_prior
+from compress_mpi.workflows.combine import find_set
+from compress_mpi.workflows.prior import PriorPlan, plan_prior, read_grid_values
+from compress_mpi.workflows.words import beside
 
 __all__ = ["Pair", "load_pair", "read_set"]
 
@@ -36,8 +38,8 @@ class Pair:
         What decides the grid and the estimators.
     plan : PriorPlan
         Of the prior.
-    prior, compressed : float64 (replica, flavour, x)
-        x f(x, q0).
+    prior, compressed : float64 (replica, scale * flavour, x)
+        x f(x, Q).
     name : str
         Of the compressed set.
     warnings : tuple of str
@@ -101,6 +103,8 @@ def load_pair(
             f"--prior: missing; '{compressed}' is a set, which does not say what it was made from"
         )
     name, folders = _as_name(prior or (selection.pdf if selection else ""), folders)
+    if selection is not None:
+        folders = beside(Path(compressed), folders)
     settings = dict(selection.settings) if selection else {}
     settings |= {"pdfsetting": {"pdf": name}, "compressed": 2}
     config = runcard.complete(settings, overrides)
@@ -121,7 +125,7 @@ def _other_values(selection: _Selection | None, config: CompressConfig, values: 
     if hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest() == selection.sha256:
         return []
     return [
-        f"the values of {config.pdf} found now are not those of the compression (other sha256): "
+        f"the values of {config.prior_name} found now are not those of the compression (other sha256): "
         "distances differ from those in the file"
     ]
 
@@ -158,7 +162,7 @@ def _as_name(name: str, folders: Sequence[Path]) -> tuple[str, list[Path]]:
 
 
 def _read(plan: PriorPlan, pdfset: PDFSet, members: Sequence[int]) -> FloatArray:
-    return read_members(pdfset, list(members), plan.flavours, plan.xgrid, plan.q0, plan.backend)
+    return read_grid_values(plan, pdfset, list(members))
 
 
 def _subset(
@@ -193,18 +197,15 @@ def read_set(plan: PriorPlan, name: str, folders: Sequence[Path] = ()) -> FloatA
 
     Returns
     -------
-    float64 (replica, flavour, x)
+    float64 (replica, scale * flavour, x)
 
     Raises
     ------
     PDFSetError
         If it is missing, damaged, no set of replicas, or does not cover the grid.
     """
-    if name == "demo":
-        from compress_mpi.io.demo import cached_demo_set
-
-        folders = [cached_demo_set(), *folders]
-    pdfset = open_set(name, folders)
+    pdfset = find_set(name, folders)
     require_replicas(pdfset, 1)
-    require_scale(pdfset, plan.q0)
+    for q in plan.scales:
+        require_scale(pdfset, q)
     return _read(plan, pdfset, range(1, pdfset.n_rep + 1))

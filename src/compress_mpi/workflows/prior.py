@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from compress_mpi.errors import PDFSetError, RuncardError
-from compress_mpi.io.backends import choose_backend, knots, read_members, require_scale
-from compress_mpi.io.pdfset import PDFSet, open_set, require_replicas
+from compress_mpi.io.backends import choose_backend, knots_of, require_scale
+from compress_mpi.io.gridfile import check_complete
+from compress_mpi.io.gridtypes import Layout
+from compress_mpi.io.pdfset import PDFSet, require_replicas
+from compress_mpi.io.scales import read_at_scales
 from compress_mpi.io.settings import CompressConfig
 from compress_mpi.methods.selection.grid import correlation_nodes, flavour_ids, published_xgrid
 from compress_mpi.types import FloatArray, IntArray
+from compress_mpi.workflows.combine import Combination, build, find_set, plan_combination
+from compress_mpi.workflows.outputs import plan_outputs
 
-__all__ = ["Prior", "PriorPlan", "load_prior", "plan_prior"]
+__all__ = ["Prior", "PriorPlan", "load_prior", "plan_prior", "read_grid_values"]
+
+_PIECE = 256
 
 
 @dataclass(frozen=True)
@@ -26,24 +33,57 @@ class PriorPlan:
 
     Attributes
     ----------
+    pdfset : PDFSet
     members : range
         Member numbers that can be selected; row r of the prior is member ``members[r]``.
     flavours : tuple of int
-        PDG ids of the flavour axis.
+        PDG ids at each scale.
     xgrid : float64 (x,)
+    scales : tuple of float
+        GeV; the flavour axis of the prior has all flavours at the first scale, then all at the next.
     nodes : int64 (5,)
         x positions of the correlation points.
     warnings : tuple of str
+    combination : Combination or None
+        What the set is made of, where it is combined from several.
     """
 
     pdfset: PDFSet
     members: range
     flavours: tuple[int, ...]
     xgrid: FloatArray
-    q0: float
+    scales: tuple[float, ...]
     nodes: IntArray
     backend: str
     warnings: tuple[str, ...]
+    combination: Combination | None = None
+
+    @property
+    def q0(self) -> float | list[float]:
+        """The scale in GeV, or the list of scales: as a runcard and a result say it."""
+        return self.scales[0] if len(self.scales) == 1 else list(self.scales)
+
+    @property
+    def n_columns(self) -> int:
+        """Length of the flavour axis of the prior."""
+        return len(self.scales) * len(self.flavours)
+
+    def column(self, f: int) -> tuple[float, int]:
+        """Scale in GeV and PDG id of a position on the flavour axis."""
+        return self.scales[f // len(self.flavours)], self.flavours[f % len(self.flavours)]
+
+    def label(self, f: int) -> str:
+        """A position on the flavour axis in words, such as ``21`` or, with several scales, ``21 at 10 GeV``."""
+        scale, pid = self.column(f)
+        return str(pid) if len(self.scales) == 1 else f"{pid} at {scale:g} GeV"
+
+    @property
+    def on_disk(self) -> tuple[PDFSet, list[int]]:
+        """A set that is there already, with members that cost about as much to read as those of the prior."""
+        if self.combination is None or self.combination.ready:
+            return self.pdfset, [self.members[0], self.members[-1]]
+        parent = self.combination.parents[0]
+        return parent.pdfset, [parent.members[0], parent.members[-1]]
 
 
 @dataclass(frozen=True)
@@ -53,8 +93,8 @@ class Prior:
     Attributes
     ----------
     plan : PriorPlan
-    values : float64 (replica, flavour, x)
-        x f(x, q0); read-only.
+    values : float64 (replica, scale * flavour, x)
+        x f(x, Q); read-only.
     sha256 : str
         Digest of ``values``.
     """
@@ -71,16 +111,21 @@ def plan_prior(config: CompressConfig, folders: Sequence[Path], backend: str) ->
     ------
     PDFSetError, RuncardError
     """
-    if config.pdf == "demo":
-        from compress_mpi.io.demo import cached_demo_set
-
-        folders = [cached_demo_set(), *folders]
-    pdfset = open_set(config.pdf, folders)
-    first = 0 if config.definition == "pycompressor" else 1
-    require_replicas(pdfset, max(config.compressed))
-    require_scale(pdfset, config.q0)
+    library = choose_backend(backend)
+    combination = None
+    if isinstance(config.pdf, str):
+        pdfset = find_set(config.pdf, folders)
+        require_replicas(pdfset, _largest(config))  # before a file of an empty set is looked for
+        layout = check_complete(pdfset.member_path(1))
+    else:
+        folder = plan_outputs(config.output, config.prior_name, (2,))[0].folder
+        combination = plan_combination(config, folder, folders, library)
+        pdfset, layout = combination.pdfset, combination.grid.layout
+        require_replicas(pdfset, _largest(config))
+    for q in config.scales:
+        require_scale(pdfset, q, layout)
     flavours = flavour_ids(config.nf)
-    xgrid, warnings = _xgrid(config, pdfset)
+    xgrid, warnings = _xgrid(config, pdfset, layout)
     absent = [pid for pid in flavours if pid not in pdfset.flavours]
     if absent:
         warnings.append(f"{pdfset.name} has no flavours {absent}; they are zero and do not enter")
@@ -90,24 +135,30 @@ def plan_prior(config: CompressConfig, folders: Sequence[Path], backend: str) ->
         raise RuncardError(f"xgrid: {error}") from error
     return PriorPlan(
         pdfset,
-        range(first, pdfset.n_rep + 1),
+        range(0 if config.definition == "pycompressor" else 1, pdfset.n_rep + 1),
         flavours,
         xgrid,
-        config.q0,
+        config.scales,
         nodes,
-        choose_backend(backend),
-        tuple(warnings),
+        library,
+        (*(combination.warnings if combination else ()), *warnings),
+        combination,
     )
 
 
-def _xgrid(config: CompressConfig, pdfset: PDFSet) -> tuple[FloatArray, list[str]]:
-    if config.xgrid == "lhapdf":
-        own = knots(pdfset, config.q0)
-        # at x = 1 every parton density is zero
-        return own[own < 1.0], []
-    wanted = published_xgrid() if config.xgrid == "published" else np.array(config.xgrid, dtype=np.float64)
+def _largest(config: CompressConfig) -> int:
+    return max(config.sizes)
+
+
+def _xgrid(config: CompressConfig, pdfset: PDFSet, layout: Layout) -> tuple[FloatArray, list[str]]:
+    own = [knots_of(pdfset, layout, q) for q in config.scales]
     # what the .info claims may be wider than the knots
-    low, high = knots(pdfset, config.q0)[[0, -1]]
+    low, high = max(x[0] for x in own), min(x[-1] for x in own)
+    if config.xgrid == "lhapdf":
+        every = np.unique(np.concatenate(own))
+        # at x = 1 every parton density is zero
+        return every[(every >= low) & (every <= high) & (every < 1.0)], []
+    wanted = published_xgrid() if config.xgrid == "published" else np.array(config.xgrid, dtype=np.float64)
     inside = (wanted >= low) & (wanted <= high)
     if inside.all():
         return wanted, []
@@ -136,19 +187,45 @@ def load_prior(plan: PriorPlan, team: Any) -> Prior:
     PDFSetError
         On all ranks, if any member is unfit.
     """
-    shape = (len(plan.members), len(plan.flavours), len(plan.xgrid))
-    shared = team.shared(shape)
+    if plan.combination is not None:
+        plan = replace(plan, pdfset=build(plan.combination, team))
+    shared = team.shared((len(plan.members), plan.n_columns, len(plan.xgrid)))
     shared.fill(_reader(plan, shared.array))
     digest = team.on_root(lambda: _digest(shared.array))
     return Prior(plan, shared.array, digest)
 
 
+def read_grid_values(plan: PriorPlan, pdfset: PDFSet, members: Sequence[int]) -> FloatArray:
+    """Members of a set on the grid of a prior.
+
+    Parameters
+    ----------
+    plan : PriorPlan
+    pdfset : PDFSet
+        The prior or another set.
+    members : sequence of int
+
+    Returns
+    -------
+    float64 (len(members), scale * flavour, x)
+
+    Raises
+    ------
+    PDFSetError
+        As ``read_members``.
+    """
+    grids = [(q, plan.xgrid) for q in plan.scales]
+    return np.concatenate(read_at_scales(pdfset, members, plan.flavours, grids, plan.backend), axis=1)
+
+
 def _reader(plan: PriorPlan, out: FloatArray) -> Callable[[range], None]:
     def read(rows: range) -> None:
-        members = [plan.members[row] for row in rows]
-        out[rows.start : rows.stop] = read_members(
-            plan.pdfset, members, plan.flavours, plan.xgrid, plan.q0, plan.backend
-        )
+        # in pieces, so that the values of many replicas are not in memory twice
+        for start in range(rows.start, rows.stop, _PIECE):
+            part = range(start, min(start + _PIECE, rows.stop))
+            out[part.start : part.stop] = read_grid_values(
+                plan, plan.pdfset, [plan.members[row] for row in part]
+            )
 
     return read
 
@@ -156,4 +233,4 @@ def _reader(plan: PriorPlan, out: FloatArray) -> Callable[[range], None]:
 def _digest(values: FloatArray) -> str:
     if np.all(values.max(axis=0) == values.min(axis=0)):
         raise PDFSetError("all replicas of the prior are equal at every point; expected Monte Carlo replicas")
-    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()

@@ -109,7 +109,7 @@ def compare(result: Result, sample: PriorSample) -> Comparison:
     nodes = correlation_nodes(len(sample.x), len(sample.pids), definition)
     reference = build_reference(sample.values, result.names, nodes)
     subset = sample.values[result.rows]
-    scales = {sample.q0: sample.values, sample.q_high: sample.high}
+    scales = {q: sample.at(q) for q in (*sample.scales, sample.q_high)}
     groups = {q: _groups(values, sample.pids) for q, values in scales.items()}
     lumi = _luminosity(sample, result)
     found = Comparison(
@@ -206,7 +206,7 @@ def _facts(result: Result, subset: FloatArray, found: Comparison) -> dict[str, A
         "scales": {"low": sample.q0, "high": sample.q_high},
         "worst": _worst(result, subset, found),
         "constant": [
-            {"flavour": sample.pids[f], "x": float(sample.x[i])}
+            {**sample.column(int(f)), "x": float(sample.x[i])}
             for f, i in np.argwhere(found.reference.constant)
         ],
         "bands": [
@@ -260,7 +260,7 @@ def _worst(result: Result, subset: FloatArray, found: Comparison) -> dict[str, l
             continue
         terms = contributions(subset, name, reference.values, reference.constant)
         worst[name] = [
-            {**point._asdict(), "flavour": sample.pids[point.flavour], "x": float(sample.x[point.x])}
+            {**point._asdict(), **sample.column(point.flavour), "x": float(sample.x[point.x])}
             for point in worst_points(terms, _WORST)
         ]
     return worst

@@ -28,6 +28,7 @@ from compress_mpi.io.report.style import flavour_label, flavour_text, save_figur
 from compress_mpi.workflows.report_comparison import Comparison, Distribution, FlavourBands
 from compress_mpi.workflows.report_facts import Result
 from compress_mpi.workflows.report_sets import SQRT_S
+from compress_mpi.workflows.words import scale_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -137,7 +138,8 @@ def _pid_text(pids: Sequence[int]) -> str:
 
 def _band_groups(result: Result, found: Comparison, plot: Plotter) -> list[Group]:
     groups = []
-    for (q, flavours), where in zip(found.bands.items(), ("q0", "high"), strict=False):
+    for k, (q, flavours) in enumerate(found.bands.items()):
+        where = ("high" if q not in found.sample.scales else f"q0_s{k + 1}") if k else "q0"
         plots = [
             _band_plot(result, found, plot, q, where, number, some)
             for number, some in enumerate(_chunks(flavours), 1)
@@ -186,7 +188,7 @@ def _correlation_group(result: Result, found: Comparison, plot: Plotter) -> list
     points = found.reference.points
     if not len(points):
         return []
-    pids = [found.sample.pids[f] for f in points[:, 0]]
+    pids = [int(found.sample.column(f)["flavour"]) for f in points[:, 0].tolist()]
     prior, compressed = _names(result)
     matrices = found.correlations
     figure = draw_correlations(
@@ -199,7 +201,7 @@ def _correlation_group(result: Result, found: Comparison, plot: Plotter) -> list
         f"the largest difference is {matrices.largest:.2g}, the root of the mean square {matrices.rms:.2g}"
     )
     caption = (
-        f"Correlations between flavours at Q = {found.sample.q0:g} GeV, each at x = {nodes} in this order; "
+        f"Correlations between flavours at Q = {scale_text(found.sample.scales)}, each at x = {nodes} in this order; "
         f"{numbers}."
     )
     alt = f"Correlation matrices of prior and compressed set over {len(points)} points; {numbers}."

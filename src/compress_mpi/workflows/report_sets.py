@@ -15,7 +15,7 @@ import numpy as np
 
 from compress_mpi.errors import PDFSetError
 from compress_mpi.io.backends import knots
-from compress_mpi.io.pdfset import PDFSet, open_set
+from compress_mpi.io.pdfset import PDFSet
 from compress_mpi.io.scales import read_at_scales
 from compress_mpi.methods.comparison.luminosity import (
     CHANNELS,
@@ -24,7 +24,9 @@ from compress_mpi.methods.comparison.luminosity import (
     mass_nodes,
 )
 from compress_mpi.types import FloatArray
+from compress_mpi.workflows.combine import find_set
 from compress_mpi.workflows.report_facts import Result
+from compress_mpi.workflows.words import beside
 
 __all__ = ["SQRT_S", "PriorSample", "sample_key", "sample_prior"]
 
@@ -45,12 +47,16 @@ class PriorSample:
     ----------
     pdfset : PDFSet
     pids : tuple of int
-        Flavour axis of ``values`` and ``high``.
+        Flavours at each scale.
     x : float64 (x,)
-    q0, q_high : float
-        GeV; ``q_high`` equals ``q0`` where the set reaches no higher.
-    values, high : float64 (replica, flavour, x)
-        x f(x, Q) at either scale.
+    scales : tuple of float
+        GeV, of the comparison.
+    q_high : float
+        GeV; equals the highest of ``scales`` where the set reaches no higher.
+    values : float64 (replica, scale * flavour, x)
+        x f(x, Q) at the scales of the comparison.
+    high : float64 (replica, flavour, x)
+        The same at ``q_high``.
     sha256 : str
         Digest of ``values``, as the compression forms it.
     mass : float64 (mass,)
@@ -62,7 +68,7 @@ class PriorSample:
     pdfset: PDFSet
     pids: tuple[int, ...]
     x: FloatArray
-    q0: float
+    scales: tuple[float, ...]
     q_high: float
     values: FloatArray
     high: FloatArray
@@ -70,12 +76,35 @@ class PriorSample:
     mass: FloatArray
     luminosity: FloatArray
 
+    @property
+    def q0(self) -> float:
+        """The scale that is shown where one has to do."""
+        return self.scales[0]
+
+    def at(self, q: float) -> FloatArray:
+        """Values at one of ``scales`` or at ``q_high``, float64 ``(replica, flavour, x)``."""
+        if q not in self.scales:
+            return self.high
+        first = self.scales.index(q) * len(self.pids)
+        return self.values[:, first : first + len(self.pids)]
+
+    def column(self, f: int) -> dict[str, float]:
+        """Flavour and scale of a position on the flavour axis of ``values``."""
+        return {"flavour": self.pids[f % len(self.pids)], "q": self.scales[f // len(self.pids)]}
+
 
 def sample_key(result: Result) -> tuple[Any, ...]:
     """What decides whether two results share a sample."""
     prior = result.facts["prior"]
     x = np.asarray(result.tree.datasets["/prior/xgrid"]).tobytes()
-    return prior["name"], prior["members"], prior["first_member"], prior["q0"], tuple(prior["flavours"]), x
+    return (
+        prior["name"],
+        prior["members"],
+        prior["first_member"],
+        tuple(prior["scales"]),
+        tuple(prior["flavours"]),
+        x,
+    )
 
 
 def sample_prior(result: Result, folders: Sequence[Path]) -> PriorSample:
@@ -93,7 +122,7 @@ def sample_prior(result: Result, folders: Sequence[Path]) -> PriorSample:
         If it is not found, damaged, or has fewer members than it had.
     """
     prior = result.facts["prior"]
-    pdfset = _open(prior["name"], folders)
+    pdfset = find_set(prior["name"], beside(result.path, folders))
     first, members = prior["first_member"], prior["members"]
     if first + members - 1 > pdfset.n_rep:
         raise PDFSetError(
@@ -101,27 +130,22 @@ def sample_prior(result: Result, folders: Sequence[Path]) -> PriorSample:
             "result was made; find the old version with --pdf-path"
         )
     x = np.asarray(result.tree.datasets["/prior/xgrid"], dtype=np.float64)
-    return _read(pdfset, range(first, first + members), tuple(prior["flavours"]), x, prior["q0"])
+    return _read(pdfset, range(first, first + members), tuple(prior["flavours"]), x, tuple(prior["scales"]))
 
 
-def _open(name: str, folders: Sequence[Path]) -> PDFSet:
-    if name == "demo":
-        from compress_mpi.io.demo import cached_demo_set
-
-        folders = [cached_demo_set(), *folders]
-    return open_set(name, folders)
-
-
-def _read(pdfset: PDFSet, members: range, pids: tuple[int, ...], x: FloatArray, q0: float) -> PriorSample:
+def _read(
+    pdfset: PDFSet, members: range, pids: tuple[int, ...], x: FloatArray, scales: tuple[float, ...]
+) -> PriorSample:
     everything = tuple(dict.fromkeys((*pids, *pdfset.flavours)))
     columns = np.arange(len(pids))
-    q_high = max(min(_HIGH_SCALE, pdfset.q_max), q0)
+    q_high = max(min(_HIGH_SCALE, pdfset.q_max), *scales)
     low_x, high_x = _x_range(pdfset, q_high)
     mass = _masses(pdfset, low_x)
     nodes = [luminosity_nodes(m, SQRT_S, _STEP) for m in mass]
     # beyond the last knot, and at x = 1, densities count as zero
     inside = [(x_m >= low_x) & (x_m <= high_x) & (x_m < 1.0) for x_m in nodes]
-    grids = [(q0, x), (q_high, x)]
+    n = len(scales)
+    grids = [(q, x) for q in (*scales, q_high)]
     grids += [(float(m), x_m[k]) for m, x_m, k in zip(mass, nodes, inside, strict=True)]
     parts: list[list[FloatArray]] = []
     for start in range(0, len(members), _CHUNK):
@@ -129,18 +153,18 @@ def _read(pdfset: PDFSet, members: range, pids: tuple[int, ...], x: FloatArray, 
         found = read_at_scales(pdfset, chunk, everything, grids)
         lumi = [
             _luminosity(values, k, everything, float(m))
-            for m, k, values in zip(mass, inside, found[2:], strict=True)
+            for m, k, values in zip(mass, inside, found[n + 1 :], strict=True)
         ]
         parts.append(
             [
-                found[0][:, columns],
-                found[1][:, columns],
+                np.concatenate([one[:, columns] for one in found[:n]], axis=1),
+                found[n][:, columns],
                 np.stack(lumi, axis=1) if lumi else np.zeros((len(chunk), 0, len(CHANNELS))),
             ]
         )
     values, high, luminosity = (np.concatenate(pieces) for pieces in zip(*parts, strict=True))
     digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
-    return PriorSample(pdfset, pids, x, q0, q_high, values, high, digest, mass, luminosity)
+    return PriorSample(pdfset, pids, x, scales, q_high, values, high, digest, mass, luminosity)
 
 
 def _luminosity(values: FloatArray, inside: np.ndarray, pids: Sequence[int], mass: float) -> FloatArray:
