@@ -123,16 +123,17 @@ def get_grid(file: Path, folder: Path, folders: Sequence[Path]) -> None:
     "folder",
     type=FILE,
     metavar="DIR",
-    help="Default: FILE_report beside FILE.",
+    help="Default: FILE_report beside FILE, report inside a folder.",
 )
 @shared.pdf_path
 def report(files: Sequence[Path], folder: Path | None, folders: Sequence[Path]) -> None:
-    """Write a page of plots and tables about one or several results.
+    """Write a page of plots and tables about one or several results, or all results of a folder.
 
     \b
     Example:
       compress-mpi report compress_demo_50.h5
       compress-mpi report compress_demo_20.h5 compress_demo_50.h5 -o sizes
+      compress-mpi report FOLDER
     """
     from compress_mpi.workflows.report import write_report
 
@@ -141,18 +142,56 @@ def report(files: Sequence[Path], folder: Path | None, folders: Sequence[Path]) 
 
 @cli.command("demo-set", context_settings=CONTEXT)
 @click.argument("folder", type=FILE, metavar="DIR")
-@click.option("--replicas", type=click.IntRange(min=2), default=1000, show_default=True)
+@click.option("--replicas", type=click.IntRange(min=2), help="Of a Monte Carlo set; default: 1000.")
 @click.option("--name", default="demo", show_default=True, help="Name of the set.")
-def demo_set(folder: Path, replicas: int, name: str) -> None:
-    """Write the built-in demo prior, a made-up LHAPDF set of Monte Carlo replicas.
+@click.option("--seed", type=click.IntRange(min=0), help="Of the replicas; default: that of the demo prior.")
+@click.option(
+    "--kind",
+    type=click.Choice(["replicas", "hessian", "symmhessian"]),
+    default="replicas",
+    show_default=True,
+    help="Monte Carlo, or eigenvectors with two members each, or with one.",
+)
+@click.option(
+    "--level",
+    type=click.IntRange(min=1, max=99),
+    metavar="PERCENT",
+    help="Confidence level of a Hessian set; default: 68.",
+)
+@click.option(
+    "--grid",
+    type=click.Choice(["full", "coarse"]),
+    default="full",
+    show_default=True,
+    help="Knots; coarse has fewer, a smaller range and other quark masses.",
+)
+def demo_set(
+    folder: Path, replicas: int | None, name: str, seed: int | None, kind: str, level: int | None, grid: str
+) -> None:
+    """Write the built-in demo prior, a made-up LHAPDF set, or another set like it.
 
     \b
     Example:
       compress-mpi demo-set ./sets
+      compress-mpi demo-set ./sets --name other --kind hessian --level 90 --grid coarse
     """
-    from compress_mpi.io.demo import write_demo_set
+    from compress_mpi.io.demo import DEMO_REPLICAS, DEMO_SEED, DemoKind, write_demo_set
 
-    click.echo(write_demo_set(folder, replicas, name))
+    is_hessian = kind != "replicas"
+    useless = [
+        option
+        for option, given in (
+            ("--replicas", is_hessian and replicas is not None),
+            ("--seed", is_hessian and seed is not None),
+            ("--level", not is_hessian and level is not None),
+        )
+        if given
+    ]
+    if useless:
+        raise click.UsageError(f"{useless[0]} has no meaning for --kind {kind}; leave it out")
+    sort = DemoKind(kind, 68 if level is None else level, grid)
+    number = DEMO_REPLICAS if replicas is None else replicas
+    click.echo(write_demo_set(folder, number, name, DEMO_SEED if seed is None else seed, sort))
 
 
 for _command in COMMANDS:

@@ -15,6 +15,7 @@ __all__ = [
     "PDFSetError",
     "RuncardError",
     "StoreError",
+    "TargetError",
 ]
 
 EXIT_REQUEUE = 85
@@ -57,6 +58,12 @@ class LaunchError(CompressError, RuntimeError):
     exit_code = 6
 
 
+class TargetError(CompressError):
+    """A target of ``compressed: auto`` that no size meets."""
+
+    exit_code = 7
+
+
 EXIT_CODES: dict[int, str] = {
     0: "finished",
     1: "unexpected error (please report it)",
@@ -65,5 +72,6 @@ EXIT_CODES: dict[int, str] = {
     4: "result file damaged, foreign, or of another run",
     5: "output cannot be written",
     6: "launcher and MPI library do not match",
+    7: "no size meets the target of compressed: auto",
     EXIT_REQUEUE: "stopped early with a good checkpoint; start the same command again",
 }

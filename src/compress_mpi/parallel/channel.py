@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,15 +28,19 @@ _CHUNK = 1 << 30  # bytes; older MPIs count in 32 bits
 _NO_ERROR = np.iinfo(np.int64).max
 
 
-def rest(request: Any) -> None:
+def rest(request: Any, meanwhile: Callable[[], None] | None = None) -> None:
     """Wait for a request: look often at first, then sleep for a small part of the time waited so far.
 
     Parameters
     ----------
     request : mpi4py.MPI.Request
+    meanwhile : callable, optional
+        Called between two looks.
     """
     start = time.perf_counter()
     while not request.Test():
+        if meanwhile is not None:
+            meanwhile()
         waited = time.perf_counter() - start
         if waited < _BUSY:
             os.sched_yield()

@@ -21,13 +21,15 @@ class Progress:
     Parameters
     ----------
     total : int
-        Iterations of the whole job.
-    label : str
-        Such as ``"compress N=100"``.
+        Iterations, or whatever ``unit`` says, of the whole job.
+    label : str or callable
+        Such as ``"compress N=100"``; a function is asked for it whenever something is shown.
     stream : text stream, optional
         Standard error by default.
     interval : float
         Seconds between two plain lines.
+    unit : str
+        What is counted.
     enabled : bool
         Without it nothing is shown.
     start, start_evaluations : int
@@ -45,16 +47,18 @@ class Progress:
     def __init__(
         self,
         total: int,
-        label: str,
+        label: str | Callable[[], str],
         stream: TextIO | None = None,
         interval: float = 10.0,
         enabled: bool = True,
         *,
+        unit: str = "iteration",
         start: int = 0,
         start_evaluations: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._total, self._label, self._enabled = total, label, enabled
+        self._total, self._unit, self._enabled = total, unit, enabled
+        self._label = label if callable(label) else lambda: label
         self._stream = sys.stderr if stream is None else stream
         self._clock, self._began = clock, clock()
         self._start, self._start_evaluations = start, start_evaluations
@@ -71,7 +75,7 @@ class Progress:
         Parameters
         ----------
         done : int
-            Iterations finished, those before a restart included.
+            Units finished, those before a restart included.
         erf : float
             Lowest error function so far.
         evaluations : int
@@ -111,7 +115,9 @@ class Progress:
                 self._draw(done, numbers)
             else:
                 print(
-                    f"{self._label}  iteration {done}/{self._total}  {numbers}", file=self._stream, flush=True
+                    f"{self._label()}  {self._unit} {done}/{self._total}  {numbers}",
+                    file=self._stream,
+                    flush=True,
                 )
         except OSError:  # a closed pipe or a full disk ends the display, not the job
             self._enabled = False
@@ -126,7 +132,7 @@ class Progress:
     def _draw(self, done: int, numbers: str) -> None:
         if self._bar is None:
             self._open()
-        self._bar.update(self._task, completed=done, numbers=numbers)
+        self._bar.update(self._task, description=self._label(), completed=done, numbers=numbers)
         self._bar.refresh()
 
     def _open(self) -> None:
@@ -142,7 +148,7 @@ class Progress:
         )
         # No refresh thread: it would compete with the kernels' own.
         self._bar = Bar(*columns, console=Console(file=self._stream), auto_refresh=False)
-        self._task = self._bar.add_task(self._label, total=self._total, numbers="")
+        self._task = self._bar.add_task(self._label(), total=self._total, numbers="")
         self._bar.start()
 
 

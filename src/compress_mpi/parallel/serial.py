@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from compress_mpi.parallel.abort import abort_job
 from compress_mpi.parallel.launcher import cores_available
+from compress_mpi.parallel.mailbox import SerialMailbox
 from compress_mpi.parallel.rows import rows_of
 from compress_mpi.parallel.shared import SharedArray
 from compress_mpi.parallel.threads import run_tasks
@@ -83,6 +84,14 @@ class SerialTeam:
     def split(self, n_tasks: int) -> tuple[range, SerialTeam]:
         """All tasks, and this team."""
         return range(n_tasks), self
+
+    def part(self, parts: Sequence[range]) -> SerialTeam:
+        """This team: there is nothing to divide."""
+        return self
+
+    def mailbox(self) -> SerialMailbox:
+        """A mailbox without anybody to write to."""
+        return SerialMailbox()
 
     def shared(self, shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> SharedArray:
         """An array of this process."""

@@ -19,6 +19,7 @@ from compress_mpi.errors import LaunchError
 from compress_mpi.parallel.abort import abort_job
 from compress_mpi.parallel.channel import Channel
 from compress_mpi.parallel.launcher import affinity, check_launch, launched_ranks
+from compress_mpi.parallel.mailbox import Mailbox
 from compress_mpi.parallel.nodes import Nodes, blocks, discover, pretended_ranks_per_node
 from compress_mpi.parallel.outcome import Attempt
 from compress_mpi.parallel.rows import RowExchange
@@ -182,12 +183,16 @@ class MPITeam:
 
     def exchange(self, rows: dict[int, Any]) -> dict[int, Any]:
         """Union of every member's ``{task: object}``, sorted; of equal tasks the lowest member's wins."""
+        packed = b""
         with Attempt() as packing:
             packed = self._channel.pack(rows)
-        self._channel.agree(packing.error, self.rank)
+        received = self._channel.gather(packed)
+        # nothing packs to no bytes: while there is no error, agreeing on it costs no collective
+        if not all(received):
+            self._channel.agree(packing.error, self.rank)
         union: dict[int, Any] = {}
-        for theirs in self._channel.gather(packed):
-            union = {**self._channel.unpack(theirs), **union}
+        for theirs in reversed(received):
+            union.update(self._channel.unpack(theirs))
         return dict(sorted(union.items()))
 
     def split(self, n_tasks: int) -> tuple[range, MPITeam | SerialTeam]:
@@ -203,6 +208,26 @@ class MPITeam:
         if n_tasks <= self.size:
             return self._split_members(n_tasks)
         return blocks(n_tasks, self.size)[self.rank], SerialTeam(self.cores_share)
+
+    def part(self, parts: Sequence[range]) -> MPITeam | SerialTeam:
+        """Collective: the team of the part that this member belongs to.
+
+        Parameters
+        ----------
+        parts : sequence of range
+            The same on every member: contiguous ranges of members, in order, which together are all of them.
+        """
+        number = next(number for number, members in enumerate(parts) if self.rank in members)
+        members = parts[number]
+        channel = self._channel.part(number)
+        if len(members) == 1:
+            channel.free()
+            return SerialTeam(self.cores_share)
+        return MPITeam(channel, self._nodes.among(members), self.cores_share)
+
+    def mailbox(self) -> Mailbox:
+        """Collective: a new mailbox for notes among the members."""
+        return Mailbox(self._channel.part(0))
 
     def shared(self, shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> NodeArray:
         """Array of zeros with one copy per node; see :class:`NodeArray`."""
@@ -228,13 +253,7 @@ class MPITeam:
     def _split_members(self, n_tasks: int) -> tuple[range, MPITeam | SerialTeam]:
         parts = blocks(self.size, max(1, n_tasks))
         task = next(number for number, members in enumerate(parts) if self.rank in members)
-        members = parts[task]
-        channel = self._channel.part(task)
-        tasks = range(task, task + 1) if n_tasks else range(0)
-        if len(members) == 1:
-            channel.free()
-            return tasks, SerialTeam(self.cores_share)
-        return tasks, MPITeam(channel, self._nodes.among(members), self.cores_share)
+        return range(task, task + 1) if n_tasks else range(0), self.part(parts)
 
     def _nodes_apart(self) -> tuple[Channel, Channel]:
         """Collective at first: the members on this node, and the leaders (or the others) of all nodes."""

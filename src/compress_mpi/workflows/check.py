@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compress_mpi.io.commongrid import DIGITS
 from compress_mpi.io.runcard import RuncardSource, load_runcard
 from compress_mpi.io.store import read_tree
 from compress_mpi.parallel.launcher import cores_available
@@ -15,6 +16,8 @@ from compress_mpi.workflows.outputs import Outputs, plan_outputs, require_writab
 from compress_mpi.workflows.plan import PROCESS_BYTES, Cost, estimate, reading_seconds, seconds_on
 from compress_mpi.workflows.prior import PriorPlan, plan_prior
 from compress_mpi.workflows.record import other_settings, refuse_other_run
+from compress_mpi.workflows.targets import planned_sizes, target_of
+from compress_mpi.workflows.words import budget_text, parent_line, scale_text
 
 __all__ = ["DryRun", "check_runcard", "describe", "dry_run", "human_bytes", "human_seconds"]
 
@@ -70,7 +73,9 @@ def dry_run(
     """
     source = load_runcard(runcard, overrides)
     plan = plan_prior(source.config, folders, backend or source.config.backend)
-    outputs = plan_outputs(source.config.output, plan.pdfset.name, source.config.compressed)
+    sizes = planned_sizes(source.config, len(plan.members))
+    numbered = isinstance(source.config.compressed, str) or None
+    outputs = plan_outputs(source.config.output, plan.pdfset.name, sizes, numbered)
     for output in outputs:
         require_writable(output)
     return DryRun(source, plan, [(output, _prospect(source, output, restart)) for output in outputs])
@@ -84,9 +89,9 @@ def _prospect(source: RuncardSource, output: Outputs, restart: bool) -> str:
     if restart:
         return "started over, the file there is replaced"
     refuse_other_run(output.result, other_settings(tree, source, output.n_rep))
-    done, most = len(tree.datasets["/history/erf"]), source.config.max_iteration
+    done = len(tree.datasets["/history/erf"])
     complete = tree.attributes["/", "status"] == "complete"
-    return "complete already" if complete else f"goes on after iteration {done} of {most}"
+    return "complete already" if complete else f"goes on after iteration {done}"
 
 
 def describe(run: DryRun, cost: Cost, cores: int) -> dict[str, Any]:
@@ -114,7 +119,7 @@ def describe(run: DryRun, cost: Cost, cores: int) -> dict[str, Any]:
             "evaluations_per_second_and_core": size.rate,
             "seconds": 0.0 if "complete" in prospect else seconds_on(cost, size, cores, 1),
             "files": {name: {"path": str(p), "exists": p.exists()} for name, p in _files(output).items()},
-            "set_bytes": (output.n_rep + 1) * plan.pdfset.member_path(1).stat().st_size,
+            "set_bytes": (output.n_rep + 1) * _member_bytes(plan),
         }
         for size, (output, prospect) in zip(cost.sizes, run.outputs, strict=True)
     ]
@@ -129,6 +134,7 @@ def describe(run: DryRun, cost: Cost, cores: int) -> dict[str, Any]:
             "minimizer": config.minimizer,
             "islands": cost.islands,
             "max_iteration": config.max_iteration,
+            "budget": budget_text(run.source.effective["minimization"]),
             "trials": config.trials,
         },
         "memory": {
@@ -139,8 +145,25 @@ def describe(run: DryRun, cost: Cost, cores: int) -> dict[str, Any]:
         "machine": {"cores": cores, "seconds_to_read": reading_seconds(cost, 1)},
         "seconds": reading_seconds(cost, 1) + sum(size["seconds"] for size in sizes),
         "sizes": sizes,
+        "auto": _auto(run),
         "warnings": list(run.warnings),
     }
+
+
+def _auto(run: DryRun) -> dict[str, Any] | None:
+    """What ``compressed: auto`` will look for; None for sizes that are given."""
+    config = run.source.config
+    if not isinstance(config.compressed, str):
+        return None
+    target = target_of(config.auto, len(run.plan.members))
+    return {"target": str(target), "smallest": target.smallest, "largest": target.largest}
+
+
+def _member_bytes(plan: PriorPlan) -> int:
+    """Size of a member file; of a combined set that is not there yet, roughly, from its number of values."""
+    if plan.combination is None or plan.combination.ready:
+        return plan.pdfset.member_path(1).stat().st_size
+    return plan.combination.grid.size * (DIGITS + 7)
 
 
 def _files(output: Outputs) -> dict[str, Path]:
@@ -164,7 +187,12 @@ def _prior(plan: PriorPlan) -> dict[str, Any]:
         "x": {"min": float(plan.xgrid[0]), "max": float(plan.xgrid[-1]), "nodes": len(plan.xgrid)},
         "q0": plan.q0,
         "backend": plan.backend,
+        "parents": _parents(plan),
     }
+
+
+def _parents(plan: PriorPlan) -> list[dict[str, Any]]:
+    return [parent.facts() for parent in plan.combination.parents] if plan.combination else []
 
 
 def check_runcard(
@@ -189,18 +217,29 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         f"prior       {prior['name']} in {prior['path']}",
         f"            {prior['members']} replicas to select from, numbered from {prior['first_member']}; "
         f"read by {prior['backend']}",
-        f"            q0 = {prior['q0']:g} GeV, flavours {prior['flavours']}, {x['nodes']} nodes "
+        *(f"            {parent_line(parent)}" for parent in prior["parents"]),
+        f"            q0 = {scale_text(prior['q0'])}, flavours {prior['flavours']}, {x['nodes']} nodes "
         f"x = {x['min']:.3g} ... {x['max']:.3g}",
         f"estimators  {', '.join(facts['estimators'])}",
         f"            {facts['points']} points, {facts['correlation_points']} of them in the correlation matrix, "
         "at most",
-        f"search      {search['minimizer']}, {search['islands']} islands of {search['max_iteration']} iterations; "
+        f"search      {search['minimizer']}, {search['islands']} islands, budget {search['budget']}; "
         f"{search['trials']} random subsets",
         f"memory      {human_bytes(memory['node_bytes'])} per node, {human_bytes(memory['rank_bytes'])} per rank for "
         f"Python and its libraries, {human_bytes(memory['island_bytes'])} per island",
         f"time        about {human_seconds(facts['seconds'])} here in one process on {machine['cores']} cores; "
         f"reading takes {human_seconds(machine['seconds_to_read'])} of it",
+        *_auto_lines(facts["auto"]),
         *(line for size in facts["sizes"] for line in _size_lines(size)),
+    ]
+
+
+def _auto_lines(auto: dict[str, Any] | None) -> list[str]:
+    if auto is None:
+        return []
+    return [
+        f"auto        smallest size from {auto['smallest']} to {auto['largest']} that meets: {auto['target']}",
+        "            time and sizes here are those of the first round; only the size that is chosen gets a set",
     ]
 
 

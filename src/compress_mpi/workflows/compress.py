@@ -8,8 +8,8 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +18,48 @@ import numpy as np
 from compress_mpi.errors import EXIT_REQUEUE
 from compress_mpi.io.atomic import sweep
 from compress_mpi.io.runcard import RuncardSource, load_runcard
-from compress_mpi.io.setwriter import write_subset
 from compress_mpi.io.store import read_tree
 from compress_mpi.methods.selection.error_function import Reference, build_reference, distances
 from compress_mpi.methods.selection.estimators import ESTIMATORS
 from compress_mpi.methods.selection.island import SearchSettings
 from compress_mpi.methods.selection.normalisation import bootstrap_spread, normalisation, random_distances
-from compress_mpi.methods.selection.problem import Problem, build_problem, correlation_columns, standardise
-from compress_mpi.methods.selection.search import MINIMISERS, IslandSearch, idle_members, search_settings
+from compress_mpi.methods.selection.problem import (
+    Problem,
+    build_problem,
+    correlation_columns,
+    point_columns,
+    standardise,
+)
+from compress_mpi.methods.selection.search import (
+    IslandSearch,
+    evaluations_of,
+    useful_members,
+    warm_up,
+)
+from compress_mpi.parallel.board import Board, Order
 from compress_mpi.parallel.info import mpi_library
 from compress_mpi.parallel.progress import Progress
 from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.parallel.signals import StopSignals
 from compress_mpi.parallel.threads import threads_per_rank
 from compress_mpi.types import FloatArray
-from compress_mpi.workflows.outputs import Outputs, plan_outputs, require_writable, write_companions
+from compress_mpi.workflows.auto import find_smallest, measure_with
+from compress_mpi.workflows.conclusion import outcome_of, write_own_files
+from compress_mpi.workflows.budget import settings_of
+from compress_mpi.workflows.outputs import (
+    Outputs,
+    companions_missing,
+    merge_lines,
+    plan_outputs,
+    require_writable,
+)
 from compress_mpi.workflows.prior import Prior, PriorPlan, load_prior, plan_prior
 from compress_mpi.workflows.record import Launch, Record, resume, start
+from compress_mpi.workflows.several import Outcome, Selected, run_sizes, table
+from compress_mpi.workflows.sizes import Work, work_of
+from compress_mpi.workflows.targets import planned_sizes, target_of
 
 __all__ = ["Options", "run"]
-
-_GO_ON, _CHECKPOINT, _STOP = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -73,7 +94,10 @@ class Options:
 
 @dataclass(frozen=True)
 class _Run:
-    """What the sizes of one launch have in common."""
+    """What the sizes of one launch have in common, and what can be done with one of them.
+
+    ``team`` and ``board`` are those of a part while it works on a size.
+    """
 
     source: RuncardSource
     prior: Prior
@@ -84,6 +108,32 @@ class _Run:
     signals: StopSignals
     deadline: float
     options: Options
+    board: Board | None = None
+    results_only: bool = False
+
+    @property
+    def quiet(self) -> bool:
+        return self.options.quiet
+
+    def look(self, output: Outputs) -> tuple[Outcome | None, float]:
+        return _look(self, output)
+
+    def work(self, output: Outputs, done: float) -> Work:
+        return _work(self, output.n_rep, done)
+
+    def idle_warning(self, idle: int, ranks: int) -> str:
+        return _idle_warning(self, idle, ranks)
+
+    def select(self, output: Outputs, team: Any, board: Board) -> Selected:
+        return _compress(replace(self, team=team, board=board), output)
+
+    def complete(self, output: Outputs, record: Record) -> None:
+        record.completed(None if self.results_only else output.set_name)
+        record.ended("complete")
+        record.write()
+
+    def tell(self, text: str) -> None:
+        _tell(text)
 
 
 def run(options: Options, team: Any, signals: StopSignals) -> int:
@@ -124,10 +174,13 @@ def run(options: Options, team: Any, signals: StopSignals) -> int:
         options,
     )
     team.in_turn(lambda: _warm_up(run))
-    for output in outputs:
-        code = _compress(run, output)
-        if code:
-            return code
+    if isinstance(source.config.compressed, str):
+        return _find_smallest(replace(run, results_only=True))
+    outcomes = run_sizes(run, outputs)
+    if not all(outcome.complete for outcome in outcomes):
+        return EXIT_REQUEUE
+    if len(outcomes) > 1:
+        team.on_root(lambda: _tell(table(outcomes)))
     return 0
 
 
@@ -135,7 +188,16 @@ def _prepare(options: Options) -> tuple[RuncardSource, PriorPlan, list[Outputs]]
     """Refuse whatever can be refused before any work is done."""
     source = load_runcard(options.runcard, options.overrides)
     plan = plan_prior(source.config, options.folders, options.backend or source.config.backend)
-    outputs = plan_outputs(source.config.output, plan.pdfset.name, source.config.compressed)
+    outputs = _make_ready(source, plan, planned_sizes(source.config, len(plan.members)))
+    for warning in (*source.warnings, *plan.warnings):
+        _tell(f"warning: {warning}")
+    return source, plan, outputs
+
+
+def _make_ready(source: RuncardSource, plan: PriorPlan, sizes: Sequence[int]) -> list[Outputs]:
+    """The files of some sizes: refused where they cannot be, else their folders made."""
+    numbered = isinstance(source.config.compressed, str) or None
+    outputs = plan_outputs(source.config.output, plan.pdfset.name, sizes, numbered)
     for output in outputs:
         require_writable(output)
         if output.result.exists():
@@ -143,15 +205,13 @@ def _prepare(options: Options) -> tuple[RuncardSource, PriorPlan, list[Outputs]]
     for output in outputs:
         output.folder.mkdir(parents=True, exist_ok=True)
         sweep(output.result)
-    for warning in (*source.warnings, *plan.warnings):
-        _tell(f"warning: {warning}")
-    return source, plan, outputs
+    return outputs
 
 
 def _reference(source: RuncardSource, prior: Prior) -> Reference:
     reference = build_reference(prior.values, source.config.estimators.names, prior.plan.nodes)
     if len(reference.dropped) and "correlation" in reference.names:
-        where = ", ".join(f"{prior.plan.flavours[f]}@{prior.plan.xgrid[x]:.3g}" for f, x in reference.dropped)
+        where = ", ".join(f"{prior.plan.label(f)}@{prior.plan.xgrid[x]:.3g}" for f, x in reference.dropped)
         _tell(
             f"warning: correlation: {len(reference.dropped)} of {len(reference.dropped) + len(reference.points)} "
             f"points are determined by the others and left out (flavour@x): {where}"
@@ -162,7 +222,7 @@ def _reference(source: RuncardSource, prior: Prior) -> Reference:
 def _problem(prior: Prior, reference: Reference, team: Any) -> Problem:
     """Standardised prior, again one copy per node."""
     columns = correlation_columns(reference)
-    n_rep, n_point = len(prior.values), int((~reference.constant).sum())
+    n_rep, n_point = len(prior.values), len(point_columns(reference))
     z, zc = team.shared((n_rep, n_point)), team.shared((n_rep, len(columns)))
 
     def fill(rows: range) -> None:
@@ -180,38 +240,93 @@ def _problem(prior: Prior, reference: Reference, team: Any) -> Problem:
 
 def _warm_up(run: _Run) -> None:
     """Compile, or read from the cache, what the search will call."""
-    alone, settings = SerialTeam(), _settings(run, n_select=2, max_iteration=1)
+    alone, settings = SerialTeam(), _settings(run, n_select=2)
     random_distances(run.problem, 2, 1, 0, alone)
-    MINIMISERS[settings.minimizer](0, settings, run.problem, np.ones(len(ESTIMATORS))).warm_up(alone)
+    warm_up(settings, run.problem, np.ones(len(ESTIMATORS)), alone)
 
 
-def _settings(run: _Run, n_select: int, max_iteration: int | None = None) -> SearchSettings:
-    config = run.source.config
-    return search_settings(
-        config.minimizer, n_select, max_iteration or config.max_iteration, config.seed, config.islands
+def _settings(run: _Run, n_select: int) -> SearchSettings:
+    return settings_of(run.source.config, n_select, len(run.problem.z))
+
+
+def _find_smallest(run: _Run) -> int:
+    """Sizes by the target of the runcard in place of a list."""
+    config, plan = run.source.config, run.prior.plan
+    target = target_of(config.auto, len(plan.members))
+    measure = measure_with(target, run.reference.names, run.problem, config.trials, config.seed, run.team)
+    return find_smallest(
+        run,
+        target,
+        measure,
+        lambda sizes: _make_ready(run.source, plan, sizes),
+        lambda output, mark: _publish(replace(run, results_only=False), output, mark),
     )
 
 
-def _compress(run: _Run, output: Outputs) -> int:
+def _publish(run: _Run, output: Outputs, mark: Mapping[str, Any]) -> str:
+    """All files of a size whose result is complete, and why it was chosen; what to say about it."""
+    record = resume(output.result, run.source, run.prior, run.reference, output.n_rep)
+    outcome = _outcome(run, output, record)
+    if record.target == mark["target"] and record.compressed_set and not companions_missing(output):
+        return outcome.text
+    write_own_files(run.source.config, run.prior.plan, output, record)
+    merge_lines([outcome.lines] if outcome.lines is not None else [])
+    record.chosen(mark)
+    record.completed(output.set_name)
+    record.write()
+    return outcome.text
+
+
+def _look(run: _Run, output: Outputs) -> tuple[Outcome | None, float]:
+    """What there is of a size; makes up for files of a complete one that are gone."""
+    record = _earlier(run, output)
+    if record is None:
+        return None, 0.0
+    if not record.complete:
+        iteration = len(record.history)
+        if iteration:
+            _tell(f"{output.result}: going on after iteration {iteration}")
+        return None, min(1.0, iteration / _settings(run, output.n_rep).max_iteration)
+    outcome = _outcome(run, output, record)
+    if outcome.lines is not None and (not record.compressed_set or companions_missing(output)):
+        write_own_files(run.source.config, run.prior.plan, output, record)
+        merge_lines([outcome.lines])
+        if not record.compressed_set:
+            record.completed(output.set_name)
+            record.write()
+    text = f"{output.result}: complete already; --restart starts over"
+    text += "" if run.results_only else f"\n{outcome.text}"
+    return replace(outcome, text=text), 1.0
+
+
+def _work(run: _Run, n_rep: int, done: float) -> Work:
+    """Cost of what is left of a size; counted, not timed, so that it is the same on any machine."""
+    settings, pool = _settings(run, n_rep), len(run.problem.z)
+    evaluations = round((1.0 - done) * evaluations_of(settings, settings.max_iteration, pool))
+    most = useful_members(settings, pool)
+    return work_of(n_rep, 0 if done else run.source.config.trials, evaluations, settings.islands, most)
+
+
+def _idle_warning(run: _Run, idle: int, ranks: int) -> str:
+    settings = _settings(run, n_select=2)
+    return (
+        f"warning: {idle} of {ranks} ranks sit idle: {settings.islands} islands of '{settings.minimizer}' "
+        f"use at most {ranks - idle}; raise 'islands' or ask for fewer ranks"
+    )
+
+
+def _compress(run: _Run, output: Outputs) -> Selected:
     """Select one subset."""
     team = run.team
-    record = team.on_root(lambda: _earlier(run, output))
-    if record is not None and record.complete:
-        team.on_root(lambda: _report_complete(run, output, record))
-        return 0
-    record = record or _begin(run, output)
+    record = team.on_root(lambda: _earlier(run, output)) or _begin(run, output)
     norm = team.on_root(lambda: _normalise(run, record))
     search = _search(run, output, record, norm)
     record.launched(Launch(platform.node(), mpi_library(), team.size, team.n_nodes, run.threads))
     _save(run, record, search, norm, np.zeros(0), "running")
     if _advance(run, output, record, search, norm):
-        team.on_root(lambda: _conclude(run, output, record))
-        return 0
-    if team.rank == 0:
-        _tell(
-            f"{output.result}: stopped ({_why(run)}) after iteration {search.iteration}; start again to go on"
-        )
-    return EXIT_REQUEUE
+        return Selected(team.on_root(lambda: _conclude(run, output, record)), record)
+    text = f"{output.result}: stopped ({_why(run)}) after iteration {search.iteration}; start again to go on"
+    return Selected(Outcome(output.n_rep, False, text))
 
 
 def _earlier(run: _Run, output: Outputs) -> Record | None:
@@ -243,61 +358,61 @@ def _search(run: _Run, output: Outputs, record: Record, norm: FloatArray) -> Isl
     search = IslandSearch(_settings(run, output.n_rep), run.problem, weights, run.team, run.threads)
     if record.checkpoint:
         search.restore(record.checkpoint, record.history)
-    if run.team.rank == 0:
-        _announce(run, output, search)
     return search
-
-
-def _announce(run: _Run, output: Outputs, search: IslandSearch) -> None:
-    ranks, settings = run.team.size, search.settings
-    idle = idle_members(settings, ranks, next(iter(search.islands.values())))
-    if idle:
-        _tell(
-            f"warning: {idle} of {ranks} ranks sit idle: {settings.islands} islands of '{settings.minimizer}' "
-            f"use at most {ranks - idle}; raise 'islands' or ask for fewer ranks"
-        )
-    if search.iteration:
-        _tell(f"{output.result}: going on after iteration {search.iteration}")
 
 
 def _advance(run: _Run, output: Outputs, record: Record, search: IslandSearch, norm: FloatArray) -> bool:
     """Search until the end or until somebody wants to stop, with checkpoints; whether it is the end."""
     earlier, began = record.seconds, time.monotonic()
     saved, times = began, [record.elapsed]
+    board = _board(run)
+    seconds = search.settings.seconds
     progress = Progress(
-        search.settings.max_iteration,
-        f"compress N={output.n_rep}",
-        enabled=run.team.rank == 0 and not run.options.quiet,
-        start=search.iteration,
+        search.settings.max_iteration if seconds is None else round(seconds),
+        lambda: board.label(output.n_rep),
+        enabled=board.speaks and not run.options.quiet,
+        unit="iteration" if seconds is None else "second",
+        start=search.iteration if seconds is None else round(earlier),
         start_evaluations=search.evaluations,
     )
-    order = _GO_ON
+    order = Order(Order.GO_ON)
     with progress:
-        while not search.done and order != _STOP:
-            search.advance()
+        while not search.done and order.reason is None:
+            search.advance(lambda: earlier + time.monotonic() - began)
             now = time.monotonic()
             times.append(np.full(len(search.history[-1]), earlier + now - began))
-            progress.update(search.iteration, erf=search.erf, evaluations=search.evaluations)
+            progress.update(
+                search.iteration if seconds is None else round(earlier + now - began),
+                erf=search.erf,
+                evaluations=search.evaluations,
+            )
+            board.report(output.n_rep, search.progress)
             order = _order(run, now - saved)
-            if order != _GO_ON or search.done:
-                end = _why(run) if order == _STOP and not search.done else "running"
+            if order != Order.GO_ON or search.done:
+                end = "running" if search.done else order.reason or "running"
                 _save(run, record, search, norm, np.concatenate(times), end)
                 saved = time.monotonic()
     return search.done
 
 
-def _order(run: _Run, since_saved: float) -> int:
-    """What all ranks do next: the strongest wish of any of them."""
-    wish = _GO_ON
-    if run.signals.received is not None or (run.team.rank == 0 and time.monotonic() > run.deadline):
-        wish = _STOP
-    elif run.team.rank == 0 and since_saved >= run.source.config.checkpoint_interval:
-        wish = _CHECKPOINT
-    return int(-run.team.min(np.array([-float(wish)]))[0])
+def _order(run: _Run, since_saved: float) -> Order:
+    """What all ranks of the part do next: the strongest wish of any of them."""
+    board = _board(run)
+    wish = board.wish()
+    if wish == Order.GO_ON and run.team.rank == 0 and since_saved >= run.source.config.checkpoint_interval:
+        wish = Order(Order.CHECKPOINT)
+    return board.agree(run.team, wish)
 
 
 def _why(run: _Run) -> str:
-    return run.signals.received or "time_limit"
+    return _board(run).order.reason or "running"
+
+
+def _board(run: _Run) -> Board:
+    """The board of the part; there is one while it works."""
+    if run.board is None:
+        raise RuntimeError("no part of the job works on this size")
+    return run.board
 
 
 def _save(
@@ -314,56 +429,22 @@ def _save(
         found = distances(run.prior.values[rows], run.reference)
         members = np.array([run.prior.plan.members[row] for row in rows], dtype=np.int64)
         record.selected(members, found, float(np.mean(found / norm)))
+        record.searched(search.evaluations, search.why_done, search.certified)
         record.ended(end)
         record.write()
 
     run.team.on_root(write)
 
 
-def _conclude(run: _Run, output: Outputs, record: Record) -> None:
-    """Write everything else; only then is the result complete."""
-    _write_outputs(run, output, record)
-    record.completed(output.set_name)
-    record.ended("complete")
-    record.write()
-    _tell(_summary(run, output, record))
+def _conclude(run: _Run, output: Outputs, record: Record) -> Outcome:
+    """Write the files of this size alone; once those that sizes share are written too, it is complete."""
+    if not run.results_only:
+        write_own_files(run.source.config, run.prior.plan, output, record)
+    return _outcome(run, output, record)
 
 
-def _write_outputs(run: _Run, output: Outputs, record: Record) -> None:
-    config, index = run.source.config, np.asarray(record.tree.datasets["/selection/index"])
-    description = (
-        f"{output.n_rep} replicas of {output.pdf} selected by compress-mpi "
-        f"({config.minimizer}, seed {config.seed}, ERF {record.tree.attributes['/selection', 'erf']:.6g})"
-    )
-    write_subset(run.prior.plan.pdfset, index.tolist(), output.folder, output.set_name, description)
-    write_companions(
-        output,
-        index,
-        record.history,
-        dict(zip(record.names, record.random.T, strict=True)),
-        {name: record.tree.attributes[f"/estimators/{name}", "erf"] for name in record.names},
-    )
-
-
-def _report_complete(run: _Run, output: Outputs, record: Record) -> None:
-    """Nothing left to search; make up for companions that are gone."""
-    if not (output.folder / output.set_name).exists() or not output.compress_dat.exists():
-        _write_outputs(run, output, record)
-    _tell(f"{output.result}: complete already; --restart starts over\n{_summary(run, output, record)}")
-
-
-def _summary(run: _Run, output: Outputs, record: Record) -> str:
-    norm = np.array([record.tree.attributes[f"/estimators/{n}", "normalisation"] for n in record.names])
-    typical = float(np.median(np.mean(record.random / norm, axis=1)))
-    rows = [
-        f"{output.pdf}: {output.n_rep} of {len(run.prior.plan.members)} replicas, "
-        f"ERF {record.tree.attributes['/selection', 'erf']:.6g} (random subsets: median {typical:.3g}), "
-        f"search {record.seconds:.1f} s",
-        f"  result          {output.result}",
-        f"  compressed set  {output.folder / output.set_name}",
-        f"  pyCompressor    {output.compress_dat}, {output.erf_random.parent}/",
-    ]
-    return "\n".join(rows)
+def _outcome(run: _Run, output: Outputs, record: Record) -> Outcome:
+    return outcome_of(record, output, len(run.prior.plan.members), run.results_only)
 
 
 def _tell(text: str) -> None:

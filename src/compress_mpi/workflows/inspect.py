@@ -12,7 +12,8 @@ import numpy as np
 
 from compress_mpi.errors import StoreError
 from compress_mpi.io.schema import dataset_of
-from compress_mpi.io.store import Tree, estimator_names, read_tree
+from compress_mpi.io.store import Tree, estimator_names, read_tree, scales
+from compress_mpi.workflows.words import end_of_search, end_text, optimum_text, parent_line, scale_text
 
 __all__ = ["inspect_file", "interval", "summary"]
 
@@ -83,7 +84,8 @@ def _worst_points(file: Path, folders: Sequence[Path]) -> dict[str, list[dict[st
         found[name] = [
             {
                 **point._asdict(),
-                "flavour": pair.plan.flavours[point.flavour],
+                "flavour": pair.plan.column(point.flavour)[1],
+                "q": pair.plan.column(point.flavour)[0],
                 "x": float(pair.plan.xgrid[point.x]),
             }
             for point in worst_points(terms, _WORST)
@@ -121,7 +123,8 @@ def summary(tree: Tree) -> dict[str, Any]:
             "members": int(at["/prior", "members"]),
             "first_member": int(at["/prior", "first_member"]),
             "sha256": str(at["/prior", "sha256"]),
-            "q0": float(data["/prior/q0"]),
+            "q0": scales(tree)[0] if len(scales(tree)) == 1 else list(scales(tree)),
+            "parents": json.loads(at.get(("/prior", "parents"), "[]")),
             "flavours": np.asarray(data["/prior/flavours"]).tolist(),
             "x": [float(data["/prior/xgrid"][0]), float(data["/prior/xgrid"][-1]), len(data["/prior/xgrid"])],
             "constant_points": int(at["/prior", "constant_points"]),
@@ -132,6 +135,7 @@ def summary(tree: Tree) -> dict[str, Any]:
             "definition": settings["definition"],
             "iteration": len(history),
             "seconds": float(seconds[-1]) if len(seconds) else 0.0,
+            **end_of_search(tree),
             "erf_by_iteration": {str(i + 1): float(history[i]) for i in _milestones(len(history))},
         },
         "selection": {
@@ -154,8 +158,17 @@ def summary(tree: Tree) -> dict[str, Any]:
             for row in zip(*(_listed(data[f"/launches/{key}"]) for key in _LAUNCH), strict=True)
         ],
         "compressed_set": at.get(("/", "compressed_set")),
+        "auto": _auto_facts(tree),
         "settings": settings,
     }
+
+
+def _auto_facts(tree: Tree) -> dict[str, Any] | None:
+    """The target that this size is the smallest to meet; None where it was not looked for."""
+    target = tree.attributes.get(("/auto", "target"))
+    if target is None:
+        return None
+    return {"target": str(target), "tried": np.asarray(tree.datasets["/auto/size"]).tolist()}
 
 
 _LAUNCH = ("started", "host", "mpi", "ranks", "nodes", "threads", "first_iteration", "end")
@@ -210,14 +223,17 @@ def _page(file: Path, facts: dict[str, Any]) -> str:
     prior, search, selection = facts["prior"], facts["search"], facts["selection"]
     lines = [
         f"{file}: {facts['task']}, {facts['status']}",
-        f"prior       {prior['name']}, {prior['members']} replicas, q0 = {prior['q0']:g} GeV, flavours "
+        f"prior       {prior['name']}, {prior['members']} replicas, q0 = {scale_text(prior['q0'])}, flavours "
         f"{prior['flavours']}, {prior['x'][2]} nodes x = {prior['x'][0]:.3g} ... {prior['x'][1]:.3g}",
+        *(f"            {parent_line(parent)}" for parent in prior["parents"]),
         f"            sha256 {prior['sha256'][:16]}..., {prior['constant_points']} constant points and "
         f"{prior['dropped_correlation_points']} dependent correlation points left out",
         f"search      {search['minimizer']}, seed {search['seed']}, definition '{search['definition']}', "
-        f"iteration {search['iteration']} of {search['max_iteration']}, {search['seconds']:.1f} s",
+        f"iteration {search['iteration']}, {search['seconds']:.1f} s",
+        f"            budget {search['budget']}; {end_text(search)}",
         f"selection   {selection['n_rep']} replicas, ERF {selection['erf']:.6g} "
         f"(random subsets {interval(selection['random'])})",
+        f"            {optimum_text(search['local_optimum'])}",
         "            convergence: "
         + ", ".join(f"{i}: {e:.4g}" for i, e in search["erf_by_iteration"].items()),
         "",
@@ -235,6 +251,9 @@ def _page(file: Path, facts: dict[str, Any]) -> str:
         for row in facts["launches"]
     ]
     lines += ["", *_worst_lines(facts.get("worst", {}))]
+    if facts["auto"]:
+        tried = ", ".join(map(str, facts["auto"]["tried"]))
+        lines += [f"auto: the smallest size that meets the {facts['auto']['target']}; tried: {tried}"]
     if facts["compressed_set"]:
         lines += [f"compressed set: {facts['compressed_set']}"]
     lines += [f"created {facts['created']}, updated {facts['updated']}, layout {facts['schema_version']}"]
@@ -246,11 +265,14 @@ def _worst_lines(worst: dict[str, list[dict[str, Any]]]) -> list[str]:
     """Points that weigh most, one line each."""
     if not worst:
         return []
+    several = len({p["q"] for points in worst.values() for p in points}) > 1
     lines = [f"{'worst points':<20}{'share':>8}{'flavour':>9}{'x':>11}{'prior':>12}{'selection':>12}"]
     for name, points in worst.items():
         lines += [
             f"{name:<20}{100 * p['share']:>6.1f} %{p['flavour']:>9}{p['x']:>11.4g}{p['prior']:>12.4g}"
-            f"{p['subset']:>12.4g}" + (f"   region {p['region'] + 1}" if p["region"] is not None else "")
+            f"{p['subset']:>12.4g}"
+            + (f"   region {p['region'] + 1}" if p["region"] is not None else "")
+            + (f"   {p['q']:g} GeV" if several else "")
             for p in points
         ]
     return [*lines, ""]

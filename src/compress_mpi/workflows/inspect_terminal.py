@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compress_mpi.types import FloatArray
+from compress_mpi.workflows.words import end_text, optimum_text, parent_line, scale_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -94,13 +95,16 @@ def _overview(facts: dict[str, Any], history: FloatArray, columns: int) -> Table
     random = selection["random"]
     gain = random["median"] / selection["erf"] if selection["erf"] else float("inf")
     rows = {
-        "prior": f"[bold]{escape(prior['name'])}[/], {prior['members']} replicas, q0 = {prior['q0']:g} GeV, "
+        "prior": f"[bold]{escape(prior['name'])}[/], {prior['members']} replicas, q0 = {scale_text(prior['q0'])}, "
         f"{len(prior['flavours'])} flavours, {prior['x'][2]} nodes x = {prior['x'][0]:.3g} ... {prior['x'][1]:.3g}",
         "search": f"{search['minimizer']}, seed {search['seed']}, definition {search['definition']}, iteration "
-        f"{search['iteration']} of {search['max_iteration']}, {search['seconds']:.1f} s",
+        f"{search['iteration']}, {search['seconds']:.1f} s\nbudget {search['budget']}; {end_text(search)}",
         "selection": f"[bold]{selection['n_rep']}[/] replicas, ERF [bold cyan]{selection['erf']:.6g}[/], "
-        f"{gain:.1f} times below the median random subset ({random['median']:.3g})",
+        f"{gain:.1f} times below the median random subset ({random['median']:.3g})\n"
+        f"{optimum_text(search['local_optimum'])}",
     }
+    if prior.get("parents"):
+        rows["prior"] += "".join(f"\n{escape(parent_line(parent))}" for parent in prior["parents"])
     if len(history):
         line = sparkline(history, max(columns - 40, 20))
         rows["convergence"] = f"{history[0]:.3g} [cyan]{line}[/] {history[-1]:.4g}"
@@ -175,6 +179,8 @@ def _provenance(facts: dict[str, Any]) -> Table:
     }
     if facts["launches"]:
         rows["MPI"] = escape(str(facts["launches"][-1]["mpi"]).splitlines()[0])
+    if facts.get("auto"):
+        rows["auto"] = escape(f"the smallest size that meets the {facts['auto']['target']}")
     if facts["compressed_set"]:
         rows["set"] = escape(str(facts["compressed_set"]))
     return _grid(rows)

@@ -11,7 +11,16 @@ from pathlib import Path
 from compress_mpi.errors import RuncardError
 from compress_mpi.io import values
 from compress_mpi.workflows.check import DryRun, dry_run, human_bytes, human_seconds
-from compress_mpi.workflows.plan import Cost, estimate, idle_ranks, reading_seconds, seconds_on
+from compress_mpi.workflows.plan import (
+    Cost,
+    estimate,
+    idle_ranks,
+    launch_seconds,
+    reading_seconds,
+    shares_of,
+)
+from compress_mpi.workflows.several import described
+from compress_mpi.workflows.words import budget_text
 
 __all__ = ["JobRequest", "job_script"]
 
@@ -137,14 +146,21 @@ def _comments(run: DryRun, cost: Cost, request: JobRequest) -> list[str]:
     prior, ranks = run.plan.pdfset.name, request.ranks
     sizes = ", ".join(str(size.n_rep) for size in cost.sizes)
     reading = reading_seconds(cost, request.ranks_per_node)
-    needed = reading + sum(seconds_on(cost, size, ranks, ranks) for size in cost.sizes)
+    needed = reading + launch_seconds(cost, ranks)
     lines = [
         f"{prior}, {cost.members} replicas, to {sizes}: {cost.islands} islands on {ranks} ranks",
+        f"search: {run.source.config.minimizer}, budget {budget_text(run.source.effective['minimization'])}",
         f"memory per node: {human_bytes(cost.node_bytes)} shared, {request.ranks_per_node} x "
         f"{human_bytes(cost.rank_bytes(ranks))}; asked for: {_SPARE:g} times that",
         f"time: {'at most ' if ranks > cost.islands else ''}about {human_seconds(needed)} with cores like those "
         "of the machine that wrote this",
     ]
+    shares = [one for one in shares_of(cost, ranks) if one.sizes]
+    if len(shares) > 1:
+        names = [size.n_rep for size in cost.sizes]
+        lines.append("sizes: " + "; ".join(described(one, names) for one in shares))
+    if isinstance(run.source.config.compressed, str):
+        lines.append("      for the first round of compressed: auto; a few more follow")
     usable = request.seconds - request.lead
     if needed > usable:
         lines.append(f"      that is a chain of about {-(-int(needed) // usable)} jobs of {request.time}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,16 @@ import numpy as np
 from compress_mpi.errors import OutputError
 from compress_mpi.types import FloatArray, IntArray
 
-__all__ = ["Outputs", "plan_outputs", "require_writable", "write_companions"]
+__all__ = [
+    "Outputs",
+    "SharedLines",
+    "companions_missing",
+    "merge_lines",
+    "plan_outputs",
+    "require_writable",
+    "shared_lines",
+    "write_dat",
+]
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 
@@ -60,7 +69,9 @@ class Outputs:
         return self.folder / "erfs_output" / "erf_reduced.dat"
 
 
-def plan_outputs(output: str | None, pdf: str, sizes: tuple[int, ...]) -> list[Outputs]:
+def plan_outputs(
+    output: str | None, pdf: str, sizes: Sequence[int], numbered: bool | None = None
+) -> list[Outputs]:
     """Name the files of every size.
 
     Parameters
@@ -70,14 +81,16 @@ def plan_outputs(output: str | None, pdf: str, sizes: tuple[int, ...]) -> list[O
         Anything else: the folder of results. None: the current folder.
     pdf : str
         Name of the prior.
-    sizes : tuple of int
+    sizes : sequence of int
+    numbered : bool, optional
+        Add ``_N`` also where there is one size; by default only where there are several.
     """
     target = Path(output) if output else Path()
     plans = []
     for n_rep in sizes:
         if target.suffix not in _HDF5_SUFFIXES:
             result = target / f"compress_{pdf}_{n_rep}.h5"
-        elif len(sizes) > 1:
+        elif numbered or len(sizes) > 1:
             result = target.with_name(f"{target.stem}_{n_rep}{target.suffix}")
         else:
             result = target
@@ -120,14 +133,42 @@ def _folder(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-def write_companions(
-    outputs: Outputs,
-    index: IntArray,
-    history: FloatArray,
-    random: Mapping[str, FloatArray],
-    erf: Mapping[str, float],
-) -> None:
-    """Write the files that scripts of the existing tool read.
+@dataclass(frozen=True)
+class SharedLines:
+    """What one size adds to the files that all sizes share.
+
+    Attributes
+    ----------
+    outputs : Outputs
+    bands : dict
+        Bands of random subsets, by estimator.
+    erf : dict
+        Distance of the selection, by estimator.
+    """
+
+    outputs: Outputs
+    bands: dict[str, dict[str, float]]
+    erf: dict[str, float]
+
+
+def shared_lines(outputs: Outputs, random: Mapping[str, FloatArray], erf: Mapping[str, float]) -> SharedLines:
+    """Lines of one size.
+
+    Parameters
+    ----------
+    random : mapping of float64 (trials,)
+        Unnormalised distances of random subsets, by estimator.
+    erf : mapping of float
+        Those of the selection.
+    """
+    from compress_mpi.io.pycompressor import random_bands
+
+    bands = {name: random_bands(np.asarray(values)) for name, values in random.items()}
+    return SharedLines(outputs, bands, {name: float(value) for name, value in erf.items()})
+
+
+def write_dat(outputs: Outputs, index: IntArray, history: FloatArray) -> None:
+    """Write the selection in the existing tool's format.
 
     Parameters
     ----------
@@ -135,14 +176,25 @@ def write_companions(
         Selected replica numbers.
     history : float64 (iteration,)
         Total ERF.
-    random : mapping of float64 (trials,)
-        Unnormalised distances of random subsets, by estimator.
-    erf : mapping of float
-        Those of the selection.
     """
-    from compress_mpi.io.pycompressor import merge_erf_line, random_bands, write_compress_dat
+    from compress_mpi.io.pycompressor import write_compress_dat
 
     write_compress_dat(outputs.compress_dat, outputs.pdf, history, index)
-    bands = {name: random_bands(np.asarray(values)) for name, values in random.items()}
-    merge_erf_line(outputs.erf_random, outputs.n_rep, bands)
-    merge_erf_line(outputs.erf_reduced, outputs.n_rep, {name: float(value) for name, value in erf.items()})
+
+
+def merge_lines(lines: Sequence[SharedLines]) -> None:
+    """Put lines into the files that all sizes share; for one process of the job, as they are read and replaced."""
+    from compress_mpi.io.pycompressor import merge_erf_line
+
+    for line in lines:
+        merge_erf_line(line.outputs.erf_random, line.outputs.n_rep, line.bands)
+        merge_erf_line(line.outputs.erf_reduced, line.outputs.n_rep, line.erf)
+
+
+def companions_missing(outputs: Outputs) -> bool:
+    """Whether any file that belongs to a complete size is gone."""
+    from compress_mpi.io.pycompressor import has_erf_line
+
+    if not (outputs.folder / outputs.set_name).exists() or not outputs.compress_dat.exists():
+        return True
+    return not all(has_erf_line(path, outputs.n_rep) for path in (outputs.erf_random, outputs.erf_reduced))

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compress_mpi.io.backends import read_members
 from compress_mpi.io.settings import CompressConfig
 from compress_mpi.methods.selection.error_function import build_reference
 from compress_mpi.methods.selection.estimators import ESTIMATORS
@@ -25,11 +24,26 @@ from compress_mpi.methods.selection.problem import (
     empty_state,
     standardise,
 )
-from compress_mpi.methods.selection.search import IslandSearch, search_settings
+from compress_mpi.methods.selection.cma_es import CMAIsland
+from compress_mpi.methods.selection.search import IslandSearch, evaluations_of, kinds_of, useful_members
 from compress_mpi.parallel.serial import SerialTeam
-from compress_mpi.workflows.prior import PriorPlan
+from compress_mpi.workflows.budget import settings_of
+from compress_mpi.workflows.prior import PriorPlan, read_grid_values
+from compress_mpi.workflows.sizes import Share, share, work_of
+from compress_mpi.workflows.sizes import idle_ranks as idle_in
+from compress_mpi.workflows.targets import planned_sizes
 
-__all__ = ["PROCESS_BYTES", "Cost", "SizeCost", "estimate", "idle_ranks", "reading_seconds", "seconds_on"]
+__all__ = [
+    "PROCESS_BYTES",
+    "Cost",
+    "SizeCost",
+    "estimate",
+    "idle_ranks",
+    "launch_seconds",
+    "reading_seconds",
+    "seconds_on",
+    "shares_of",
+]
 
 PROCESS_BYTES = 200_000_000
 """Python and its libraries in one rank, as ``top`` counts them."""
@@ -57,6 +71,8 @@ class SizeCost:
         One island.
     crew : int
         Ranks that can share one island.
+    seconds : float or None
+        Search time that is the budget of the runcard, if one is.
     """
 
     n_rep: int
@@ -65,6 +81,7 @@ class SizeCost:
     trial: float
     state_bytes: int
     crew: int
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,8 +111,11 @@ class Cost:
 
     def rank_bytes(self, ranks: int) -> int:
         """Memory of one of so many ranks, the arrays of its node not counted."""
-        mine = -(-self.islands // max(ranks, 1))
-        return PROCESS_BYTES + mine * max(size.state_bytes for size in self.sizes)
+        return PROCESS_BYTES + max(
+            -(-self.islands // len(one.ranks)) * self.sizes[position].state_bytes
+            for one in shares_of(self, ranks)
+            for position in one.sizes
+        )
 
 
 def estimate(config: CompressConfig, plan: PriorPlan, seconds: float = _MEASUREMENT) -> Cost:
@@ -116,12 +136,9 @@ def estimate(config: CompressConfig, plan: PriorPlan, seconds: float = _MEASUREM
     """
     reading = _reading(plan)
     problem = _random_problem(config, plan)
-    settings = [
-        search_settings(config.minimizer, n, config.max_iteration, config.seed, config.islands)
-        for n in config.compressed
-    ]
+    settings = [settings_of(config, n, len(plan.members)) for n in planned_sizes(config, len(plan.members))]
     sizes = tuple(_measure(problem, one, seconds / len(settings)) for one in settings)
-    grid = 8 * len(plan.members) * len(plan.flavours) * len(plan.xgrid)
+    grid = 8 * len(plan.members) * plan.n_columns * len(plan.xgrid)
     return Cost(
         settings[0].islands,
         config.trials,
@@ -136,10 +153,10 @@ def estimate(config: CompressConfig, plan: PriorPlan, seconds: float = _MEASUREM
 
 def _reading(plan: PriorPlan) -> float:
     """Seconds per member, from the two ends of the set."""
-    ends = [plan.members[0], plan.members[-1]]
+    pdfset, ends = plan.on_disk
 
     def read() -> None:
-        read_members(plan.pdfset, ends, plan.flavours, plan.xgrid, plan.q0, plan.backend)
+        read_grid_values(plan, pdfset, ends)
 
     # the first call also imports the library
     read()
@@ -155,7 +172,7 @@ def _timed(function: Callable[[], object]) -> float:
 def _random_problem(config: CompressConfig, plan: PriorPlan) -> Problem:
     present = [pid for pid in plan.flavours if pid in plan.pdfset.flavours]
     rng = np.random.default_rng(0)
-    prior = 1.0 + rng.standard_normal((len(plan.members), len(present), len(plan.xgrid)))
+    prior = 1.0 + rng.standard_normal((len(plan.members), len(present) * len(plan.scales), len(plan.xgrid)))
     reference = build_reference(prior, config.estimators.names, plan.nodes)
     z = standardise(prior, reference)
     return build_problem(z, np.ascontiguousarray(z[:, correlation_columns(reference)]), reference)
@@ -163,8 +180,8 @@ def _random_problem(config: CompressConfig, plan: PriorPlan) -> Problem:
 
 def _measure(problem: Problem, settings: SearchSettings, seconds: float) -> SizeCost:
     team = SerialTeam(1)
-    # one island on one core, without an end
-    alone = search_settings(settings.minimizer, settings.n_select, 10**9, settings.seed, 1)
+    # on one core, without an end
+    alone = replace(settings, max_iteration=10**9, seconds=None, stagnation=None)
     search = IslandSearch(alone, problem, _weights(problem, settings.n_select, team), team)
     search.advance()
     first, began = search.evaluations, time.perf_counter()
@@ -172,21 +189,30 @@ def _measure(problem: Problem, settings: SearchSettings, seconds: float) -> Size
         search.advance()
     rate = (search.evaluations - first) / (time.perf_counter() - began)
     trial = _timed(lambda: random_distances(problem, settings.n_select, _TRIALS, 0, team)) / _TRIALS
-    island = search.islands[0]
+    pool = len(problem.z)
     return SizeCost(
         settings.n_select,
-        island.evaluations(settings.max_iteration) * settings.islands,
+        _evaluations(settings, pool, rate),
         rate,
         trial,
-        _island_bytes(problem, settings.n_select, getattr(island, "population", 0)),
-        island.most_useful_crew,
+        max(_island_bytes(problem, settings.n_select, kind.kind) for kind in kinds_of(settings)),
+        max(1, useful_members(settings, pool) // settings.islands),
+        settings.seconds,
     )
 
 
-def _island_bytes(problem: Problem, n_select: int, population: int) -> int:
-    if population:
+def _evaluations(settings: SearchSettings, pool: int, rate: float) -> int:
+    """In the whole search; where the budget is a time, as many as one core makes in it."""
+    if settings.seconds is not None:
+        return round(settings.seconds * rate)
+    return evaluations_of(settings, settings.max_iteration, pool)
+
+
+def _island_bytes(problem: Problem, n_select: int, kind: str) -> int:
+    pool = len(problem.z)
+    if kind == "cma":
         # candidates before and after sampling, and a few vectors of the strategy
-        return 8 * len(problem.z) * (2 * population + 10)
+        return 8 * pool * (2 * CMAIsland.most_useful_crew(pool) + 10)
     return sum(array.nbytes for array in empty_state(problem, n_select))
 
 
@@ -209,9 +235,11 @@ def seconds_on(cost: Cost, size: SizeCost, workers: int, trial_workers: int) -> 
     trial_workers : int
         Processes that evaluate random subsets.
     """
+    trials = cost.trials * size.trial / max(trial_workers, 1)
+    if size.seconds is not None:
+        return trials + size.seconds
     rounds = -(-cost.islands // max(workers, 1))
-    island = size.evaluations / cost.islands / size.rate
-    return cost.trials * size.trial / max(trial_workers, 1) + rounds * island
+    return trials + rounds * size.evaluations / cost.islands / size.rate
 
 
 def reading_seconds(cost: Cost, readers: int) -> float:
@@ -220,6 +248,26 @@ def reading_seconds(cost: Cost, readers: int) -> float:
     return cost.member_seconds * cost.members / max(1, min(readers, most))
 
 
+def shares_of(cost: Cost, ranks: int) -> list[Share]:
+    """Who would work on which size."""
+    return share(
+        [
+            work_of(size.n_rep, cost.trials, size.evaluations, cost.islands, cost.islands * size.crew)
+            for size in cost.sizes
+        ],
+        max(ranks, 1),
+    )
+
+
+def launch_seconds(cost: Cost, ranks: int) -> float:
+    """Time for all sizes on so many ranks of one core each, reading not counted."""
+    return max(
+        sum(seconds_on(cost, cost.sizes[p], len(one.ranks), len(one.ranks)) for p in one.sizes)
+        for one in shares_of(cost, ranks)
+        if one.sizes
+    )
+
+
 def idle_ranks(cost: Cost, ranks: int) -> int:
     """How many of so many ranks would find nothing to do."""
-    return max(0, ranks - cost.islands * min(size.crew for size in cost.sizes))
+    return idle_in(shares_of(cost, ranks))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from compress_mpi.workflows.prior import Prior
 
 __all__ = ["SEARCH_VERSION", "Launch", "Record", "other_settings", "refuse_other_run", "resume", "start"]
 
-SEARCH_VERSION = 1
+SEARCH_VERSION = 2
 """Raised when the same seed gives another search: then old checkpoints cannot be continued."""
 
 _LIBRARIES = ("compress-mpi", "numpy", "numba", "h5py", "mpi4py", "cma", "neopdf-hep", "pydantic")
@@ -158,10 +159,35 @@ class Record:
         for name, value in zip(self.names, distances, strict=True):
             self.tree.attributes[f"/estimators/{name}", "erf"] = float(value)
 
-    def completed(self, set_name: str) -> None:
-        """Note that everything has been written, the compressed set too."""
+    @property
+    def compressed_set(self) -> str | None:
+        """Name of the LHAPDF set that was written, if one was."""
+        return self.tree.attributes.get(("/", "compressed_set"))
+
+    @property
+    def target(self) -> str | None:
+        """Target of ``auto`` that this size is the smallest to meet, if it was found to be."""
+        return self.tree.attributes.get(("/auto", "target"))
+
+    def searched(self, evaluations: int, why_done: str | None, certified: bool) -> None:
+        """Take in how much was evaluated, what ended the search, and whether the end is a local optimum."""
+        self.tree.attributes["/history", "evaluations"] = evaluations
+        self.tree.attributes["/history", "ended_by"] = why_done or "running"
+        self.tree.attributes["/selection", "local_optimum"] = int(certified)
+
+    def completed(self, set_name: str | None) -> None:
+        """Note that everything has been written, the compressed set too where it has a name."""
         self.tree.attributes["/", "status"] = "complete"
-        self.tree.attributes["/", "compressed_set"] = set_name
+        if set_name is not None:
+            self.tree.attributes["/", "compressed_set"] = set_name
+
+    def chosen(self, mark: Mapping[str, Any]) -> None:
+        """Note that this is the smallest size that meets the target of ``auto``, see ``auto.mark_of``."""
+        for name, value in mark.items():
+            if isinstance(value, str):
+                self.tree.attributes["/auto", name] = value
+            else:
+                self.tree.datasets[f"/auto/{name}"] = value
 
     def write(self) -> None:
         """Replace the file on disk."""
@@ -184,7 +210,9 @@ def _versions() -> str:
 
 
 def _settings(source: RuncardSource, n_rep: int) -> str:
-    return json.dumps({**source.effective, "compressed": n_rep})
+    # what auto asks for does not touch the answer of one size: other targets go on with the same results
+    settings = {key: value for key, value in source.effective.items() if key != "auto"}
+    return json.dumps({**settings, "compressed": n_rep})
 
 
 def start(
@@ -203,7 +231,7 @@ def start(
         "/settings": _settings(source, n_rep),
         "/prior/flavours": np.array(plan.flavours),
         "/prior/xgrid": plan.xgrid,
-        "/prior/q0": plan.q0,
+        "/prior/q0": plan.scales[0] if len(plan.scales) == 1 else np.array(plan.scales),
         "/estimators/correlation/points": reference.points,
         "/estimators/correlation/dropped": reference.dropped,
         "/selection/index": np.zeros(n_rep, dtype=np.int64),
@@ -230,6 +258,9 @@ def start(
         ("/prior", "constant_points"): int(reference.constant.sum()),
         ("/selection", "n_rep"): n_rep,
     }
+    if plan.combination is not None:
+        parents = [parent.facts() for parent in plan.combination.parents]
+        tree.attributes["/prior", "parents"] = json.dumps(parents)
     return Record(path, tree, reference.names)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from compress_mpi.workflows.report_facts import Result, read_result
 from compress_mpi.workflows.report_plots import Plotter, overview_groups, search_group, set_groups
 from compress_mpi.workflows.report_sets import PriorSample, sample_key, sample_prior
 
-__all__ = ["write_report"]
+__all__ = ["results_in", "write_report"]
 
 
 def write_report(files: Sequence[Path], folder: Path | None = None, folders: Sequence[Path] = ()) -> Path:
@@ -25,9 +26,11 @@ def write_report(files: Sequence[Path], folder: Path | None = None, folders: Seq
     Parameters
     ----------
     files : sequence of Path
-        Result files of ``compress``, also unfinished ones; of several sizes for the plot against N.
+        Result files of ``compress``, also unfinished ones; of several sizes for the plot against N. A folder
+        stands for all results in it.
     folder : Path or None
-        Where to write ``report.html`` and ``plots/``; None takes ``<stem>_report`` beside the first file.
+        Where to write ``report.html`` and ``plots/``; None takes ``<stem>_report`` beside the first file, or
+        ``report`` inside a folder.
     folders : sequence of Path
         Where to look for priors first. Where a prior cannot be read, the page says so and shows the rest.
 
@@ -47,8 +50,9 @@ def write_report(files: Sequence[Path], folder: Path | None = None, folders: Seq
     """
     if not files:
         raise RuncardError("report: expected one result file or more, got none")
-    results = [read_result(Path(file)) for file in files]
-    target = folder or Path(files[0]).with_name(f"{Path(files[0]).stem}_report")
+    results = [read_result(file) for given in files for file in results_in(Path(given))]
+    first = Path(files[0])
+    target = folder or (first / "report" if first.is_dir() else first.with_name(f"{first.stem}_report"))
     plots = _make(target / "plots")
     samples: dict[tuple[Any, ...], PriorSample | str] = {}
     articles = [
@@ -59,6 +63,16 @@ def write_report(files: Sequence[Path], folder: Path | None = None, folders: Seq
     page = target / "report.html"
     atomic_write(page, render_page(_title(results), articles, overview, _generator()))
     return page
+
+
+def results_in(given: Path) -> list[Path]:
+    """The file itself, or all results in a folder, small sizes first."""
+    if not given.is_dir():
+        return [given]
+    found = sorted(path for path in given.iterdir() if path.suffix in (".h5", ".hdf5"))
+    if not found:
+        raise RuncardError(f"{given}: a folder without results; expected .h5 or .hdf5 files in it")
+    return sorted(found, key=lambda path: [int(word) for word in re.findall(r"\d+", path.stem)[-1:]])
 
 
 def _make(folder: Path) -> Path:
@@ -142,7 +156,7 @@ def _note_differences(result: Result, found: Comparison) -> None:
             "sha256): another version of the set, or another library read it. Distances recomputed from it differ "
             f"from those in the file by {found.facts['largest_difference']:.1e} (relative)."
         )
-    if found.sample.q_high == found.sample.q0:
+    if found.sample.q_high in found.sample.scales:
         result.missing.append(
             "No bands at a high scale: the set reaches no higher than the scale of the comparison."
         )

@@ -13,8 +13,9 @@ import numpy as np
 from compress_mpi.errors import StoreError
 from compress_mpi.io.pycompressor import random_bands
 from compress_mpi.io.report.figures_search import Judged
-from compress_mpi.io.store import Tree, estimator_names, read_tree
+from compress_mpi.io.store import Tree, estimator_names, read_tree, scales
 from compress_mpi.types import FloatArray, IntArray
+from compress_mpi.workflows.words import end_of_search
 
 __all__ = ["Result", "read_result"]
 
@@ -163,11 +164,16 @@ def _prior(tree: Tree) -> dict[str, Any]:
         "members": int(at["/prior", "members"]),
         "first_member": int(at["/prior", "first_member"]),
         "sha256": str(at["/prior", "sha256"]),
-        "q0": float(data["/prior/q0"]),
+        "q0": scales(tree)[0] if len(scales(tree)) == 1 else list(scales(tree)),
+        "scales": list(scales(tree)),
+        "parents": json.loads(at.get(("/prior", "parents"), "[]")),
         "flavours": pids.tolist(),
         "x": {"min": float(x.min()), "max": float(x.max()), "nodes": len(x)},
         "constant_points": int(at["/prior", "constant_points"]),
-        "dropped": [{"flavour": int(pids[f]), "x": float(x[i])} for f, i in dropped],
+        "dropped": [
+            {"flavour": int(pids[f % len(pids)]), "q": scales(tree)[f // len(pids)], "x": float(x[i])}
+            for f, i in dropped
+        ],
     }
 
 
@@ -180,6 +186,7 @@ def _search(tree: Tree) -> dict[str, Any]:
         "trials": settings.get("trials"),
         "iteration": len(seconds),
         "seconds": float(seconds[-1]) if len(seconds) else 0.0,
+        **end_of_search(tree),
     }
 
 
@@ -196,7 +203,7 @@ def _note_what_is_missing(result: Result) -> None:
     search = result.facts["search"]
     if result.facts["status"] != "complete":
         result.missing.append(
-            f"The search has not ended: iteration {search['iteration']} of {search['max_iteration']}. "
+            f"The search has not ended: iteration {search['iteration']}, budget {search['budget']}. "
             "Everything below is about the best subset at the last checkpoint; "
             "start the same runcard again to go on."
         )
