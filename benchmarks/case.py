@@ -19,9 +19,13 @@ from compress_mpi.types import ESTIMATORS, FloatArray, IntArray
 from compress_mpi.workflows.prior import load_prior, plan_prior
 from yardstick import Yardstick
 
-__all__ = ["REAL_SET", "Case", "Scale", "find_set", "load_case"]
+__all__ = ["PUBLISHED_SEARCH", "PUBLISHED_TRIALS", "REAL_SET", "Case", "Scale", "find_set", "load_case"]
 
 REAL_SET = "JAM21PDF_proton_nlo"
+PUBLISHED_SEARCH = {50: 31.5, 100: 56.6}
+"""Seconds of pyCompressor for 15,000 generations on ``REAL_SET``, by N: wall time, two cores, another day."""
+PUBLISHED_TRIALS = {100: 8.5}
+"""The same for 1000 random subsets."""
 _SEED = 20210420
 
 
@@ -35,15 +39,24 @@ class Scale:
     trials: int = 1000
     seconds: float = 0.3
     """Of one timing of something short."""
-    job_iterations: int = 600
+    chain_iterations: int = 15000
+    """Of one island of the default minimiser."""
+    job_iterations: int = 15000
     cold_starts: int = 2
     memory_ranks: int = 8
     memory_nodes: int = 1500
+    large_replicas: int = 10_000
+    large_select: int = 500
+    large_ranks: int = 4
+    large_seconds: float = 180.0
+    """After which the job with the large prior is stopped."""
+    islands: int = 1024
+    """For which the cost of reports is measured."""
 
     @classmethod
     def quick(cls) -> Scale:
         """Numbers of no worth, in half a minute."""
-        return cls(2, (50,), 50, 50, 0.02, 200, 0, 4, 300)
+        return cls(2, (50,), 50, 50, 0.02, 300, 200, 0, 4, 300, 150, 20, 2, 8.0, 64)
 
 
 @dataclass(frozen=True)

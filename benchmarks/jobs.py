@@ -57,8 +57,8 @@ def start(
     )
 
 
-def finish(job: subprocess.Popen[str], timeout: float = 600.0) -> str:
-    """Wait for the end of a job.
+def finish(job: subprocess.Popen[str], timeout: float = 600.0, codes: Sequence[int] = (0,)) -> str:
+    """Wait for the end of a job, which has to end with one of some exit codes.
 
     Returns
     -------
@@ -80,6 +80,6 @@ def finish(job: subprocess.Popen[str], timeout: float = 600.0) -> str:
             job.kill()
             _, err = job.communicate()
         raise JobError(f"{' '.join(job.args)}: no end after {timeout:g} s; it said: {err.strip()}") from late  # type: ignore[arg-type]
-    if job.returncode != 0:
+    if job.returncode not in codes:
         raise JobError(f"{' '.join(job.args)}: exit code {job.returncode}; it said: {err.strip()}")  # type: ignore[arg-type]
     return out

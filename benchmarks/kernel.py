@@ -10,7 +10,7 @@ from numba import njit
 
 from case import Case, Scale
 from compress_mpi.methods.selection.error_function import distances
-from compress_mpi.methods.selection.kernel import erf_within, load, propose, subset_distances
+from compress_mpi.methods.selection.kernel import erf_within, load, subset_distances
 from compress_mpi.methods.selection.problem import Problem, State, empty_state
 from compress_mpi.methods.selection.search import IslandSearch, search_settings
 from compress_mpi.parallel.serial import SerialTeam
@@ -21,19 +21,10 @@ __all__ = ["measure"]
 
 ABOUT = "evaluations of all estimators of one subset, per second and core"
 _AHEAD = 1024
-_GENERATIONS = 2000
+_STAGES = 5
 
 
 # Not cached on disk: numba would not notice that the kernel they call has changed.
-@njit(nogil=True)
-def _propose_many(
-    problem: Problem, state: State, slots: IntArray, added: IntArray, count: int, out: FloatArray
-) -> None:
-    for i in range(count):
-        j = i % slots.shape[0]
-        propose(problem, state, slots[j], added[j], 1, out)
-
-
 @njit(nogil=True)
 def _within_many(
     problem: Problem,
@@ -43,11 +34,10 @@ def _within_many(
     added: IntArray,
     limit: float,
     count: int,
-    out: FloatArray,
 ) -> None:
     for i in range(count):
         j = i % slots.shape[0]
-        erf_within(problem, state, weights, slots[j], added[j], 1, limit, out)
+        erf_within(problem, state, weights, slots[j], added[j], 1, limit)
 
 
 @njit(nogil=True)
@@ -56,27 +46,52 @@ def _subset_many(problem: Problem, subsets: IntArray, count: int, out: FloatArra
         subset_distances(problem, subsets[i % subsets.shape[0]], out)
 
 
-def _searched(case: Case, weights: FloatArray, n_select: int) -> tuple[IntArray, float]:
-    """A subset in the middle of a search, and its ERF: the limit that proposals have to get below."""
-    settings = search_settings("genetic", n_select, _GENERATIONS, 1, 1)
-    search = IslandSearch(settings, case.problem, weights, SerialTeam(1))
-    while not search.done:
+def _chain(case: Case, weights: FloatArray, n_select: int, iterations: int, seed: int) -> IslandSearch:
+    """The default minimiser on one island."""
+    settings = search_settings("tempering", n_select, iterations, seed, 1)
+    return IslandSearch(settings, case.problem, weights, SerialTeam(1))
+
+
+def _searched(case: Case, weights: FloatArray, n_select: int, iterations: int) -> tuple[IntArray, float]:
+    """A subset that a search has come to, and its ERF: the limit that proposals have to get below."""
+    search = _chain(case, weights, n_select, iterations, 1)
+    while search.why_done is None:
         search.advance()
     erf, members = search.best()
     return members, erf
 
 
-def contenders(case: Case, n_select: int, trials: int) -> dict[str, Callable[[int], None]]:
+def stage_rates(case: Case, weights: FloatArray, n_select: int, iterations: int, seed: int) -> list[float]:
+    """Evaluations per second in each fifth of a chain that cools down, and over the whole of it.
+
+    All that an epoch takes is in it: random numbers, sums formed anew, the report.
+    """
+    search = _chain(case, weights, n_select, iterations, seed)
+    seconds, evaluations = np.zeros(_STAGES), np.zeros(_STAGES)
+    while search.why_done is None:
+        stage, before = min(int(search.progress * _STAGES), _STAGES - 1), search.evaluations
+        began = time.process_time()
+        search.advance()
+        seconds[stage] += time.process_time() - began
+        evaluations[stage] += search.evaluations - before
+    return [*(evaluations / seconds), float(evaluations.sum() / seconds.sum())]
+
+
+def contenders(
+    case: Case, n_select: int, weights: FloatArray, iterations: int
+) -> dict[str, Callable[[int], None]]:
     """What is measured: each function makes so many evaluations of random neighbours or subsets."""
     rng, out = np.random.default_rng(1), np.empty(len(ESTIMATORS))
     pool = len(case.values)
     subsets = np.array([rng.choice(pool, n_select, replace=False) for _ in range(64)])
-    weights = case.weights(case.normalisation(n_select, trials))
-    members, erf = _searched(case, weights, n_select)
+    members, erf = _searched(case, weights, n_select, iterations)
     state = empty_state(case.problem, n_select)
     load(case.problem, state, members)
     slots = rng.integers(n_select, size=(_AHEAD, 1))
     added = rng.choice(np.setdiff1d(np.arange(pool), members), size=(_AHEAD, 1))
+
+    def swaps(limit: float) -> Callable[[int], None]:
+        return lambda count: _within_many(case.problem, state, weights, slots, added, limit, count)
 
     def reference(count: int) -> None:
         for i in range(count):
@@ -87,10 +102,8 @@ def contenders(case: Case, n_select: int, trials: int) -> dict[str, Callable[[in
             case.yardstick.distances(subsets[i % 64])
 
     return {
-        "swap": lambda count: _propose_many(case.problem, state, slots, added, count, out),
-        "swap with early rejection": lambda count: _within_many(
-            case.problem, state, weights, slots, added, erf, count, out
-        ),
+        "swap": swaps(np.inf),
+        "swap with early rejection": swaps(erf),
         "from scratch": lambda count: _subset_many(case.problem, subsets, count, out),
         "NumPy reference": reference,
         "yardstick": yardstick,
@@ -118,24 +131,42 @@ def _count_for(function: Callable[[int], None], seconds: float) -> int:
 
 def measure(case: Case, scale: Scale) -> Outcome:
     """Rates of every contender in turn, so often, and their ratios within a turn."""
-    settings = {"set": case.name, "points": case.problem.z.shape[1], "N": list(scale.sizes)}
-    outcome = Outcome(ABOUT, settings)
+    settings = {
+        "set": case.name,
+        "points": int((case.problem.moment[1] > 0).sum()),
+        "N": list(scale.sizes),
+        "iterations of the chain": scale.chain_iterations,
+    }
+    notes = ["with early rejection: neighbours of a subset at the end of a search, in a descent for instance"]
+    outcome = Outcome(ABOUT, settings, notes=notes)
     for n_select in scale.sizes:
-        functions = contenders(case, n_select, scale.trials)
-        counts = {name: _count_for(function, scale.seconds) for name, function in functions.items()}
-        rates: dict[str, list[float]] = {name: [] for name in functions}
-        for _ in range(scale.repeats):
-            for name, function in functions.items():
-                rates[name].append(_rate(function, counts[name]))
-        for name, values in rates.items():
-            outcome.add(f"N={n_select} {name}", "1/s", values)
-        for above, below in (
-            ("swap", "yardstick"),
-            ("swap with early rejection", "yardstick"),
-            ("swap with early rejection", "swap"),
-            ("from scratch", "yardstick"),
-            ("swap", "from scratch"),
-            ("swap", "NumPy reference"),
-        ):
-            outcome.add(f"N={n_select} {above} / {below}", "x", ratios(rates[above], rates[below]))
+        _measure_size(case, scale, n_select, outcome)
     return outcome
+
+
+def _measure_size(case: Case, scale: Scale, n_select: int, outcome: Outcome) -> None:
+    weights = case.weights(case.normalisation(n_select, scale.trials))
+    functions = contenders(case, n_select, weights, scale.chain_iterations)
+    counts = {name: _count_for(function, scale.seconds) for name, function in functions.items()}
+    stages = [f"chain, fifth {i + 1} of its budget" for i in range(_STAGES)] + ["chain, whole"]
+    rates: dict[str, list[float]] = {name: [] for name in [*functions, *stages]}
+    for seed in range(scale.repeats):
+        for name, function in functions.items():
+            rates[name].append(_rate(function, counts[name]))
+        found = stage_rates(case, weights, n_select, scale.chain_iterations, seed)
+        for name, rate in zip(stages, found, strict=True):
+            rates[name].append(rate)
+    for name, values in rates.items():
+        outcome.add(f"N={n_select} {name}", "1/s", values)
+    for above, below in (
+        ("swap", "yardstick"),
+        ("swap with early rejection", "yardstick"),
+        (stages[0], "yardstick"),
+        (stages[-2], "yardstick"),
+        ("chain, whole", "yardstick"),
+        ("swap with early rejection", "swap"),
+        ("from scratch", "yardstick"),
+        ("swap", "from scratch"),
+        ("swap", "NumPy reference"),
+    ):
+        outcome.add(f"N={n_select} {above} / {below}", "x", ratios(rates[above], rates[below]))

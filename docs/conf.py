@@ -33,8 +33,8 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!compress_mpi\.).*"),
     ("py:(class|obj)", r"compress_mpi\..*\.(T|R|_\w+)"),
-    # its fields are the runcard reference
-    ("py:class", r"compress_mpi\.io\.settings\.CompressConfig"),
+    # their fields are the runcard reference
+    ("py:class", r"compress_mpi\.io\.settings\.(Auto|CompressConfig)"),
 ]
 
 add_module_names = False

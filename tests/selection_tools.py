@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from compress_mpi.methods.selection.error_function import Reference, build_reference
+from compress_mpi.methods.selection.error_function import Reference, build_reference, distances
 from compress_mpi.methods.selection.grid import correlation_nodes
 from compress_mpi.methods.selection.island import SearchSettings
 from compress_mpi.methods.selection.normalisation import normalisation, random_distances
 from compress_mpi.methods.selection.problem import Problem, build_problem, correlation_columns, standardise
+from compress_mpi.methods.selection.search import IslandSearch
+from compress_mpi.parallel.rows import rows_of
 from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.types import ESTIMATORS, FloatArray
+
+MIXED = {"tempering": 3, "exchange": 1, "genetic": 2, "cma": 1}
+"""Islands of a portfolio with something of everything."""
 
 PUBLISHED = ("mean", "stdev", "skewness", "kurtosis", "kolmogorov_smirnov", "correlation")
 
@@ -47,6 +53,38 @@ def made_up_weights(problem: Problem, reference: Reference, n_select: int) -> Fl
     return weights
 
 
-def settings(minimizer: str = "genetic", **changes: int) -> SearchSettings:
+def settings(minimizer: str = "genetic", **changes: Any) -> SearchSettings:
     values = {"n_select": 8, "max_iteration": 450, "seed": 3, "islands": 3, **changes}
+    if minimizer == "portfolio":
+        values = {"portfolio": MIXED, **values}
+        values["islands"] = sum(values["portfolio"].values())
     return SearchSettings(minimizer, **values)
+
+
+def judged_erf(prior: FloatArray, rows: Sequence[int], reference: Reference, weights: FloatArray) -> float:
+    """ERF by the reference, with nothing of the kernel."""
+    return float(distances(prior[np.asarray(rows)], reference) @ weights[columns(reference)])
+
+
+def finish(search: IslandSearch, clock: Callable[[], float] = lambda: 0.0) -> IslandSearch:
+    while not search.done:
+        search.advance(clock)
+    return search
+
+
+class Divided(SerialTeam):
+    """Looks like several members that share the evaluations of an island; each works on its part."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def split(self, n_tasks: int) -> tuple[range, SerialTeam]:
+        return range(n_tasks), self
+
+    def map_rows(
+        self, function: Callable[[Sequence[int]], FloatArray], n_tasks: int, width: int
+    ) -> FloatArray:
+        cuts = [n_tasks * part // self.size for part in range(self.size + 1)]
+        parts = [range(*ends) for ends in zip(cuts[:-1], cuts[1:], strict=True)]
+        return np.concatenate([rows_of(function, part, width) for part in parts])

@@ -56,7 +56,13 @@ def estimators() -> str:
 def datasets() -> str:
     """Datasets of a result file."""
     rows = [
-        (f"``{d.path}``", d.dtype, _shape(d.dims), d.units or "text", _doc(d.description, d.required))
+        (
+            f"``{d.path}``",
+            d.dtype,
+            _shape(d.dims, d.or_scalar),
+            d.units or "text",
+            _doc(d.description, d.required),
+        )
         for d in DATASETS
     ]
     return _table(("Dataset", "Type", "Axes", "Units", "Meaning"), rows, "32 9 14 7 38")
@@ -124,10 +130,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], widths: str) -> s
     return "\n".join([*lines, ""])
 
 
-def _shape(dims: tuple[str, ...] | None) -> str:
+def _shape(dims: tuple[str, ...] | None, or_scalar: bool = False) -> str:
     if dims is None:
         return "any"
-    return f"``({', '.join(dims)})``" if dims else "scalar"
+    shape = f"``({', '.join(dims)})``" if dims else "scalar"
+    return f"scalar or {shape}" if or_scalar else shape
 
 
 def _doc(description: str, required: bool) -> str:

@@ -188,7 +188,7 @@ WRONG = {
         (["sets", "--replicas", "10.5"], 2, ["--replicas", "10.5"]),
         (["sets", "--replicas"], 2, ["--replicas"]),
         (["sets", "--name"], 2, ["--name"]),
-        (["sets", "--seed", "3"], 2, ["--seed"]),
+        (["sets", "--seed", "x"], 2, ["--seed"]),
         (["runcard.yml", "--replicas", "2"], 5, ["runcard.yml"]),
         (["sets", "--pdf-path", "."], 2, ["--pdf-path"]),
         (["sets", "--name", "a/b", "--replicas", "2"], 5, ["a/b"]),

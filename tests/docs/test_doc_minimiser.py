@@ -26,12 +26,13 @@ def new_search(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_it_finds_better_subsets_and_no_duplicates(new_search: Any) -> None:
     job = new_search()
-    first = min(island.erf for island in job.islands.values())
+    first = min(island.best for island in job.islands.values())
     while not job.done:
         job.advance()
     assert np.all(np.diff(np.concatenate(job.history)) <= 0)
     assert job.best()[0] < first
     assert len(set(job.best()[1])) == 8
+    assert job.evaluations == 3 * 450
 
 
 def test_it_restarts_exactly(new_search: Any) -> None:

@@ -10,26 +10,38 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import yaml
 
-from cli_tools import BAD, compress, write_runcard
+from cli_tools import BAD, RUNCARD, compress, write_runcard
 from mpirun import mpirun
+from selection_tools import MIXED
 
 pytestmark = pytest.mark.mpi
 
 EXACT = (
     "/selection/index",
     "/history/erf",
-    "/checkpoint/index",
     "/estimators/mean/random",
     "/estimators/correlation/random",
 )
+
+
+LENGTHS = {"tempering": 40, "exchange": 60, "genetic": 1100, "cma": 110, "portfolio": 40}
+"""Iterations: several epochs, and with genetic a migration."""
 
 
 def outcome(path: Path) -> dict[str, list]:
     """All that must not depend on ranks, bit for bit."""
     with h5py.File(path) as file:
         found = {name: np.asarray(file[name]).tolist() for name in EXACT}
+        found |= {
+            f"/checkpoint/{name}": np.asarray(file["checkpoint"][name]).tolist()
+            for name in file["checkpoint"]
+        }
         found["erf"] = float(file["/selection"].attrs["erf"])
+        found["local_optimum"] = int(file["/selection"].attrs["local_optimum"])
+        found["evaluations"] = int(file["/history"].attrs["evaluations"])
+        found["ended_by"] = str(file["/history"].attrs["ended_by"])
         found["sha256"] = file["/prior"].attrs["sha256"]
     return found
 
@@ -43,15 +55,68 @@ def run_at(folder: Path, ranks: int, card: dict, **extra) -> dict[str, list]:
     return outcome(path)
 
 
-@pytest.mark.parametrize("minimizer", ["genetic", "cma"])
-def test_one_to_seven_ranks_give_the_same_bits(tmp_path, minimizer):
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What one process finds with each minimiser."""
+    return all_at(tmp_path_factory.mktemp("alone"), 0)
+
+
+def all_at(folder: Path, ranks: int, timeout: float = 120) -> dict[str, dict[str, list]]:
+    """A short search with each minimiser, all in one start of MPI."""
+    for name, length in LENGTHS.items():
+        section = {"minimizer": name, "max_iteration": length, "seed": 5}
+        card = {**RUNCARD, "minimization": section, "compressed": 5, "output": f"{name}.h5"}
+        if name == "portfolio":
+            del card["islands"]
+            card["portfolio"] = MIXED
+        (folder / f"{name}.yml").write_text(yaml.safe_dump(card))
+    cards = [f"{name}.yml" for name in LENGTHS]
+    if not ranks:
+        for card in cards:
+            result = compress([card, "--quiet"], folder)
+            assert result.returncode == 0, result.stderr
+    else:
+        program = Path(__file__).parent / "programs" / "several_cards.py"
+        env = {"LHAPDF_DATA_PATH": str(BAD / "sets")}
+        result = mpirun(ranks, [sys.executable, program, *cards], cwd=folder, env=env, timeout=timeout)
+        assert result.returncode == 0, result.stderr
+    return {name: outcome(folder / f"{name}.h5") for name in LENGTHS}
+
+
+def test_one_process_does_what_each_minimiser_promises(alone):
+    for name, found in alone.items():
+        islands, sweeps = LENGTHS[name], 0
+        if name in ("tempering", "portfolio"):
+            sweeps = found["/checkpoint/sweeps"]
+            assert sweeps >= 1
+        if name == "exchange":
+            assert found["ended_by"] == "converged"
+        else:
+            assert found["ended_by"] == "budget"
+            assert len(found["/history/erf"]) == islands + sweeps
+        assert found["local_optimum"] == (name in ("tempering", "portfolio", "exchange"))
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4, 7])
+def test_every_minimiser_gives_the_same_bits_at_any_number_of_ranks(tmp_path, alone, ranks):
     """Fewer ranks than islands, as many, and more (then an island has a crew)."""
-    length = 2200 if minimizer == "genetic" else 240
-    card = {"minimization": {"minimizer": minimizer, "max_iteration": length, "seed": 5}, "compressed": 5}
-    alone = run_at(tmp_path / "alone", 0, card)
-    assert len(alone["/history/erf"]) == length
-    for ranks in (1, 2, 3, 4, 7):
-        assert run_at(tmp_path / f"ranks{ranks}", ranks, card) == alone
+    assert all_at(tmp_path, ranks) == alone
+
+
+@pytest.mark.alone
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_128_oversubscribed_ranks_give_the_same_bits(tmp_path, alone):
+    """Of every minimiser, more ranks than islands."""
+    assert all_at(tmp_path, 128, timeout=800) == alone
+
+
+def test_many_islands_on_fewer_ranks_through_the_command_line(tmp_path):
+    section = {"minimizer": "tempering", "max_iteration": 60, "seed": 5}
+    card = {"minimization": section, "islands": 12, "compressed": 5}
+    found = run_at(tmp_path / "alone", 0, card)
+    for ranks in (2, 5):
+        assert run_at(tmp_path / f"ranks{ranks}", ranks, card) == found
 
 
 def test_pretended_nodes_give_the_same_bits(tmp_path):
@@ -72,15 +137,6 @@ def test_threads_give_the_same_bits(tmp_path):
         result = compress(args, folder)
         assert result.returncode == 0, result.stderr
     assert outcome(folder / "t1.h5") == outcome(folder / "t4.h5")
-
-
-@pytest.mark.alone
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_128_oversubscribed_ranks_give_the_same_bits(tmp_path):
-    card = {"minimization": {"minimizer": "genetic", "max_iteration": 40, "seed": 5}, "islands": 48}
-    alone = run_at(tmp_path / "alone", 0, card)
-    assert run_at(tmp_path / "many", 128, card, timeout=800) == alone
 
 
 def test_several_sizes_in_one_launch_are_the_single_ones(tmp_path):

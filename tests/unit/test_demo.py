@@ -96,11 +96,11 @@ def test_member_0_is_the_average_to_the_digits_written(tmp_path: Path) -> None:
 
 
 def test_numbers_above_9999_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def only_some(path: Path, kind: str, values: list[np.ndarray]) -> None:
+    def only_some(path: Path, kind: str, values: list[np.ndarray], grid: object) -> None:
         path.write_text(kind)
 
     monkeypatch.setattr(demo, "_write_member", only_some)
-    monkeypatch.setattr(demo, "_batch", lambda seed, members: [[0.0, 0.0, 0.0]] * len(members))
+    monkeypatch.setattr(demo, "_batch", lambda seed, members, grid: [[0.0, 0.0, 0.0]] * len(members))
     monkeypatch.setattr("compress_mpi.io.setfolder._sync_all", lambda draft: None)
     folder = write_demo_set(tmp_path, n_rep=10001)
     assert open_set(str(folder)).n_rep == 10001

@@ -11,11 +11,21 @@ from hypothesis import strategies as st
 
 from compress_mpi.errors import RuncardError, StoreError
 from compress_mpi.io.ccomp import read_compression, read_random
+from compress_mpi.io.pycompressor import has_erf_line
 from compress_mpi.types import ESTIMATORS
 from compress_mpi.workflows.check import human_bytes, human_seconds
 from compress_mpi.workflows.inspect_terminal import sparkline, terminal_page
 from compress_mpi.workflows.job import JobRequest
-from compress_mpi.workflows.plan import Cost, SizeCost, idle_ranks, reading_seconds, seconds_on
+from compress_mpi.workflows.plan import (
+    Cost,
+    SizeCost,
+    idle_ranks,
+    launch_seconds,
+    reading_seconds,
+    seconds_on,
+    shares_of,
+)
+from compress_mpi.workflows.report import results_in
 from compress_mpi.workflows.validate import read_validation
 
 SIX = [name for name in ESTIMATORS if not name.startswith("moment")]
@@ -50,6 +60,43 @@ def test_memory_of_a_rank_follows_its_islands():
 def test_idle_ranks():
     assert idle_ranks(cost(), 640) == 0
     assert idle_ranks(cost(), 641) == 1
+
+
+def test_a_launch_takes_as_long_as_its_longest_part():
+    small, large = (
+        SizeCost(n, 16_000, 1000.0, 0.001, bytes_, 40) for n, bytes_ in ((20, 10**6), (400, 10**7))
+    )
+    three = Cost(16, 100, 1000, 630, 45, 10_000_000, 0.002, (small, small, large))
+    apart = shares_of(three, 128)
+    assert [one.sizes for one in apart] == [(0,), (1,), (2,)]
+    longest = max(
+        seconds_on(three, three.sizes[one.sizes[0]], len(one.ranks), len(one.ranks)) for one in apart
+    )
+    assert launch_seconds(three, 128) == pytest.approx(longest)
+    assert [one.sizes for one in shares_of(three, 1)] == [(0, 1, 2)]
+    assert launch_seconds(three, 1) == pytest.approx(sum(seconds_on(three, one, 1, 1) for one in three.sizes))
+    assert three.rank_bytes(1) - three.rank_bytes(128) == 15 * 10**7
+    assert idle_ranks(three, 3 * 640 + 5) == 5
+
+
+def test_a_folder_stands_for_its_results_small_sizes_first(tmp_path):
+    for name in ("compress_demo_100.h5", "compress_demo_20.h5", "compress_demo_9.hdf5", "notes.txt"):
+        (tmp_path / name).touch()
+    names = [path.name for path in results_in(tmp_path)]
+    assert names == ["compress_demo_9.hdf5", "compress_demo_20.h5", "compress_demo_100.h5"]
+    assert results_in(tmp_path / "notes.txt") == [tmp_path / "notes.txt"], "a file is left to its reader"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RuncardError, match="without results"):
+        results_in(tmp_path / "empty")
+
+
+def test_lines_of_shared_files_are_found_whatever_else_is_there(tmp_path):
+    path = tmp_path / "erf_reduced.dat"
+    assert not has_erf_line(path, 20)
+    path.write_text('not ours\n120: {}\n20:{"mean": 1.0}\n')
+    assert has_erf_line(path, 20)
+    assert has_erf_line(path, 120)
+    assert not has_erf_line(path, 12)
 
 
 def test_human_numbers():

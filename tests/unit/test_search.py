@@ -5,102 +5,140 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from compress_mpi.io.settings import CompressConfig
+from compress_mpi.io.settings import CompressConfig, Portfolio
 from compress_mpi.methods.selection import genetic
 from compress_mpi.methods.selection.cma_es import decode
-from compress_mpi.methods.selection.error_function import distances
-from compress_mpi.methods.selection.search import MINIMISERS, IslandSearch, idle_members
+from compress_mpi.methods.selection.island import EPOCHS_BETWEEN_MIGRATIONS
+from compress_mpi.methods.selection.search import (
+    MINIMISERS,
+    PORTFOLIO,
+    IslandSearch,
+    kinds_of,
+    search_settings,
+    useful_members,
+)
 from compress_mpi.parallel.serial import SerialTeam
-from selection_tools import columns, made_up_prior, made_up_problem, made_up_weights, settings
+from selection_tools import (
+    MIXED,
+    Divided,
+    finish,
+    judged_erf,
+    made_up_prior,
+    made_up_problem,
+    made_up_weights,
+    settings,
+)
 
 PRIOR = made_up_prior(n_rep=80)
 REFERENCE, PROBLEM = made_up_problem(PRIOR)
 WEIGHTS = made_up_weights(PROBLEM, REFERENCE, 8)
+EVERY = [*MINIMISERS, "portfolio"]
 
 
-class Crew(SerialTeam):
-    """Looks like several members that share the evaluations of an island."""
-
-    size = 3
-
-    def split(self, n_tasks):
-        return range(n_tasks), self
+def begun(minimizer="genetic", team=None, threads=1, **changes):
+    return IslandSearch(settings(minimizer, **changes), PROBLEM, WEIGHTS, team or SerialTeam(), threads)
 
 
-def searched(minimizer="genetic", team=None, threads=1, **changes):
-    search = IslandSearch(settings(minimizer, **changes), PROBLEM, WEIGHTS, team or SerialTeam(), threads)
-    while not search.done:
-        search.advance()
-    return search
+def searched(*arguments, **named):
+    return finish(begun(*arguments, **named))
 
 
 def same(a, b):
     assert a.best()[0] == b.best()[0]
     assert np.array_equal(a.best()[1], b.best()[1])
     assert np.array_equal(np.concatenate(a.history), np.concatenate(b.history))
+    assert (a.evaluations, a.why_done, a.certified) == (b.evaluations, b.why_done, b.certified)
+    ours, theirs = a.state(), b.state()
+    assert list(ours) == list(theirs)
+    for name, value in ours.items():
+        np.testing.assert_array_equal(value, theirs[name], err_msg=name)
 
 
 def test_runcards_offer_exactly_the_minimisers_there_are():
-    assert set(get_args(CompressConfig.model_fields["minimizer"].annotation)) == set(MINIMISERS)
+    offered = get_args(CompressConfig.model_fields["minimizer"].annotation)
+    assert set(offered) == {*MINIMISERS, "portfolio"}
+    assert {name: n for name, n in Portfolio().islands.items() if n} == PORTFOLIO
+    assert set(Portfolio.model_fields) == set(MINIMISERS)
 
 
-@pytest.mark.parametrize("minimizer", MINIMISERS)
+@pytest.mark.parametrize("minimizer", EVERY)
 def test_a_search_finds_better_subsets_than_chance(minimizer):
-    search = searched(minimizer)
-    erf, rows = search.best()
+    erf, rows = searched(minimizer).best()
     assert len(set(rows.tolist())) == 8
     assert np.array_equal(rows, np.sort(rows))
-    judged = distances(PRIOR[rows], REFERENCE) @ WEIGHTS[columns(REFERENCE)]
-    assert erf == pytest.approx(judged, rel=1e-9)
+    assert erf == pytest.approx(judged_erf(PRIOR, rows, REFERENCE, WEIGHTS), rel=1e-9)
     rng = np.random.default_rng(0)
-    random = [
-        distances(PRIOR[rng.choice(80, 8, replace=False)], REFERENCE) @ WEIGHTS[columns(REFERENCE)]
-        for _ in range(400)
-    ]
+    random = [judged_erf(PRIOR, rng.choice(80, 8, replace=False), REFERENCE, WEIGHTS) for _ in range(400)]
     assert erf < min(random)
 
 
-@pytest.mark.parametrize("minimizer", MINIMISERS)
+@pytest.mark.parametrize("minimizer", EVERY)
 def test_history_never_rises_and_ends_at_the_best(minimizer):
-    search = searched(minimizer)
-    history = np.concatenate(search.history)
-    assert len(history) == 450
+    search = begun(minimizer, max_iteration=200)
+    while search.why_done is None:
+        search.advance()
+    # exchange has come to its end before
+    assert search.iteration == 200 if minimizer != "exchange" else search.iteration <= 200
+    history = np.concatenate(finish(search).history)
+    assert len(history) == search.iteration
     assert (np.diff(history) <= 0).all()
     assert history[-1] == search.erf == pytest.approx(search.best()[0], rel=1e-12)
 
 
-@pytest.mark.parametrize("minimizer", MINIMISERS)
+@pytest.mark.parametrize("minimizer", EVERY)
 def test_threads_and_crews_change_nothing(minimizer):
     alone = searched(minimizer)
     same(alone, searched(minimizer, threads=2))
-    same(alone, searched(minimizer, team=Crew()))
+    for size in (2, 3, 11):
+        same(alone, searched(minimizer, team=Divided(size)))
 
 
-@pytest.mark.parametrize("minimizer", MINIMISERS)
+@pytest.mark.parametrize("minimizer", EVERY)
 def test_seeds_and_islands_matter(minimizer):
-    indices = {tuple(searched(minimizer, seed=seed).best()[1]) for seed in range(4)}
+    indices = {tuple(searched(minimizer, seed=seed, max_iteration=5).best()[1]) for seed in range(4)}
     assert len(indices) > 1
 
 
-@pytest.mark.parametrize("minimizer", MINIMISERS)
-@pytest.mark.parametrize("stop", [1, 2])
-def test_a_restart_ends_like_the_uninterrupted_search(minimizer, stop):
-    whole = searched(minimizer, max_iteration=1150)
-    first = IslandSearch(settings(minimizer, max_iteration=1150), PROBLEM, WEIGHTS, SerialTeam())
-    for _ in range(stop):
+@pytest.mark.parametrize("minimizer", EVERY)
+def test_a_restart_ends_like_the_uninterrupted_search(minimizer):
+    """After every epoch and every sweep of the final descent."""
+    length = {"genetic": 1150, "exchange": 450, "cma": 110}.get(minimizer, 60)
+    whole, first, sweeps = searched(minimizer, max_iteration=length), begun(minimizer, max_iteration=length), 0
+    while not first.done:
         first.advance()
-    # what a file would hold
-    state = {name: np.array(value) for name, value in first.state().items()}
-    second = IslandSearch(settings(minimizer, max_iteration=1150), PROBLEM, WEIGHTS, Crew())
-    second.restore(state, np.concatenate(first.history))
-    assert second.iteration == first.iteration
-    while not second.done:
-        second.advance()
-    same(whole, second)
+        sweeps += "descent_index" in first.state()
+        # neither every epoch of a long search, nor only its first ones
+        if first.epoch % 7 > 1 and not sweeps:
+            continue
+        # what a file would hold
+        state = {name: np.array(value) for name, value in first.state().items()}
+        second = begun(minimizer, team=Divided(3), max_iteration=length)
+        second.restore(state, np.concatenate(first.history))
+        assert second.iteration == first.iteration
+        same(whole, finish(second))
+    assert sweeps > 1 or minimizer not in ("tempering", "portfolio")
+
+
+@pytest.mark.parametrize("minimizer", EVERY)
+@pytest.mark.parametrize(("pool", "n_select"), [(80, 79), (80, 2), (9, 8), (4, 3)])
+def test_extreme_sizes(minimizer, pool, n_select):
+    """One replica left out: fewer outsiders than a mutant may want. Two: the fewest with a spread."""
+    prior = made_up_prior(n_rep=pool, n_flavour=1, n_x=5)
+    reference, problem = made_up_problem(prior, ("mean", "stdev", "kolmogorov_smirnov"))
+    weights = made_up_weights(problem, reference, n_select)
+    search = IslandSearch(
+        settings(minimizer, n_select=n_select, max_iteration=30), problem, weights, SerialTeam()
+    )
+    start = min(island.best for island in search.islands.values())
+    erf, rows = finish(search).best()
+    assert len(set(rows.tolist())) == n_select
+    assert 0 <= rows.min() <= rows.max() < pool
+    assert erf <= start * (1 + 1e-12)
+    assert erf == pytest.approx(judged_erf(prior, rows, reference, weights), rel=1e-4)
 
 
 def test_cma_restarts_when_it_has_converged_and_remembers_the_best():
-    search = IslandSearch(settings("cma", max_iteration=3000, islands=1), PROBLEM, WEIGHTS, SerialTeam())
+    search = begun("cma", max_iteration=3000, islands=1)
     island = search.islands[0]
     island._begin()
     island._strategy.opts["maxiter"] = 5
@@ -113,16 +151,39 @@ def test_cma_restarts_when_it_has_converged_and_remembers_the_best():
 
 
 def test_migration_spreads_the_best_subset():
-    search = IslandSearch(settings(max_iteration=10**6, islands=4), PROBLEM, WEIGHTS, SerialTeam())
-    search.advance()
-    best = min(search.islands.values(), key=lambda island: island.erf)
-    receiver = search.islands[(best.number + 1) % 4]
-    worse, index = receiver.erf, best.index.copy()
-    assert receiver.erf > best.erf
-    search._migrate()
-    assert receiver.erf == pytest.approx(best.erf, rel=1e-12)
-    assert receiver.erf < worse
-    assert np.array_equal(receiver.index, index)
+    """On a ring of all islands, in the epochs in which subsets travel."""
+    search = begun(max_iteration=10**6, islands=4)
+    for _ in range(EPOCHS_BETWEEN_MIGRATIONS - 1):
+        search.advance()
+    assert len({island.erf for island in search.islands.values()}) == 4, "none has travelled yet"
+    reports = {number: island.report(True) for number, island in search.islands.items()}
+    best = min(reports, key=lambda number: reports[number].erf)
+    receiver = search.islands[(best + 1) % 4]
+    receiver.confer(search.epoch, {n: island.report(False) for n, island in search.islands.items()})
+    assert receiver.erf == reports[receiver.number].erf, "without subsets nothing happens"
+    receiver.confer(search.epoch, reports)
+    assert receiver.erf == pytest.approx(reports[best].erf, rel=1e-12)
+    assert np.array_equal(receiver.index, reports[best].index)
+
+
+def test_a_portfolio_is_in_one_order_whatever_the_runcard_says():
+    given = dict(reversed(MIXED.items()))
+    kinds = [kind.kind for kind in kinds_of(search_settings("portfolio", 8, 10, 0, portfolio=given))]
+    assert kinds == ["tempering"] * 3 + ["exchange"] + ["genetic"] * 2 + ["cma"]
+    assert search_settings("portfolio", 8, 10, 0).islands == sum(PORTFOLIO.values())
+    none = search_settings("portfolio", 8, 10, 0, portfolio={"tempering": 0, "genetic": 2})
+    assert [kind.kind for kind in kinds_of(none)] == ["genetic"] * 2
+
+
+def test_islands_of_a_portfolio_are_those_of_their_kind():
+    """Alone or beside others, a descent and a strategy, which take nothing from others, do the same."""
+    mixed = begun("portfolio", portfolio={"cma": 2}, max_iteration=40)
+    alone = begun("cma", islands=2, max_iteration=40)
+    while mixed.why_done is None:
+        mixed.advance()
+    finish(alone)
+    for number in (0, 1):
+        assert np.array_equal(mixed.islands[number].index, alone.islands[number].index)
 
 
 def test_the_published_mutation_table():
@@ -143,20 +204,15 @@ def test_choices_are_distinct_and_uniform():
     assert counts / 3000 == pytest.approx(np.full(6, 4 / 6), abs=0.04)
 
 
-def test_a_subset_that_leaves_one_replica_out():
-    """Fewer outsiders than a mutant may want."""
-    search = searched(n_select=79, islands=1, max_iteration=50)
-    assert len(set(search.best()[1].tolist())) == 79
-
-
 def test_decoding_keys():
     assert decode(np.array([0.1, 3.0, -1.0, 2.0, 2.0]), 2).tolist() == [1, 3]
 
 
-def test_idle_members_are_counted():
-    search = IslandSearch(settings(islands=2), PROBLEM, WEIGHTS, SerialTeam())
-    island = search.islands[0]
-    assert idle_members(search.settings, 2 * island.most_useful_crew, island) == 0
-    assert idle_members(search.settings, 2 * island.most_useful_crew + 5, island) == 5
-    for kind in MINIMISERS.values():
-        assert kind.default_islands >= 1
+@pytest.mark.parametrize("minimizer", EVERY)
+def test_useful_members_are_those_of_all_islands(minimizer):
+    wanted = settings(minimizer)
+    kinds = kinds_of(wanted)
+    assert len(kinds) == wanted.islands
+    assert useful_members(wanted, 80) == sum(kind.most_useful_crew(80) for kind in kinds)
+    assert useful_members(wanted, 80) >= wanted.islands
+    assert all(kind.default_islands >= 1 for kind in kinds)

@@ -17,6 +17,9 @@ from compress_mpi.io import schema, store
 from compress_mpi.io.store import Tree, estimator_names, read_tree, write_tree
 
 SIZES = {
+    "scale": 2,
+    "tried": 3,
+    "estimator": 2,
     "flavour": 3,
     "x": 5,
     "trial": 7,
