@@ -48,7 +48,7 @@ class Scale:
     large_replicas: int = 10_000
     large_select: int = 500
     large_ranks: int = 4
-    large_seconds: float = 180.0
+    large_seconds: float = 120.0
     """After which the job with the large prior is stopped."""
     islands: int = 1024
     """For which the cost of reports is measured."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from case import Scale
+from compress_mpi.errors import EXIT_REQUEUE
 from compress_mpi.methods.selection.tempering import TemperingIsland
 from compress_mpi.parallel.launcher import cores_available
 from jobs import COMMAND, JobError, finish, start
@@ -29,8 +30,9 @@ def _write_runcard(folder: Path, pdf: str, n_select: int) -> None:
         "pdf": pdf,
         "compressed": n_select,
         "minimizer": "tempering",
-        "max_iteration": 1,
-        "max_seconds": 0.01,
+        "max_iteration": 15000,
+        # it is over after its first epoch, without a final descent
+        "time_limit": 0.01,
         "nf": 3,
         "trials": _TRIALS,
         "output": "result.h5",
@@ -38,9 +40,7 @@ def _write_runcard(folder: Path, pdf: str, n_select: int) -> None:
     (folder / "runcard.yml").write_text(json.dumps(card))
 
 
-def _start_up(
-    ranks: int, pdf: str, folders: Sequence[Path], n_select: int, env: Mapping[str, str]
-) -> float:
+def _start_up(ranks: int, pdf: str, folders: Sequence[Path], n_select: int, env: Mapping[str, str]) -> float:
     """Seconds from the start of mpirun until the result file is there, which is just before the first iteration."""
     with tempfile.TemporaryDirectory(prefix="bench-ranks-") as name:
         folder = Path(name)
@@ -53,7 +53,7 @@ def _start_up(
         while not result.exists() and job.poll() is None and time.perf_counter() - began < _TIMEOUT:
             time.sleep(_POLL)
         ready = time.perf_counter() - began
-        finish(job, _TIMEOUT)
+        finish(job, _TIMEOUT, (0, EXIT_REQUEUE))
     return ready
 
 

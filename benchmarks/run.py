@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from case import Scale
+    from case import Case, Scale
     from measures import Outcome
 
 __all__ = ["NAMES", "main"]
 
-NAMES = ("kernel", "trials", "search", "ranks", "memory")
+NAMES = ("kernel", "floors", "trials", "search", "ranks", "scaling", "memory", "large")
 FORMAT = 1
 """Of the JSON file; raise it when a reader would have to change."""
 
@@ -116,11 +116,13 @@ def _outcomes(
     names: Sequence[str], scale: Scale, pdf: str, folders: Sequence[Path]
 ) -> tuple[dict[str, Outcome], dict[str, str]]:
     """What the benchmarks found, and why others failed."""
+    import floors
     import kernel
+    import large
     import memory
     import ranks
+    import scaling
     import search
-    import trials
     from case import load_case
     from compress_mpi.errors import CompressError
     from jobs import JobError
@@ -129,10 +131,13 @@ def _outcomes(
     case = cache(lambda: load_case(pdf, folders))
     jobs: dict[str, Callable[[], Outcome]] = {
         "kernel": lambda: kernel.measure(case(), scale),
-        "trials": lambda: trials.measure(case(), scale),
+        "floors": lambda: floors.measure(case(), scale),
+        "trials": lambda: _trials(case(), scale, pdf, folders),
         "search": lambda: search.measure(case(), scale),
-        "ranks": lambda: ranks.measure(scale),
+        "ranks": lambda: ranks.measure(scale, pdf, folders),
+        "scaling": lambda: scaling.measure(case(), scale),
         "memory": lambda: memory.measure(scale, pdf, folders),
+        "large": lambda: large.measure(scale),
     }
     found, failed = {}, {}
     for name in (name for name in NAMES if name in names):
@@ -150,6 +155,14 @@ def _outcomes(
             )
         _say(f"{name}: {time.monotonic() - began:.0f} s")
     return found, failed
+
+
+def _trials(case: Case, scale: Scale, pdf: str, folders: Sequence[Path]) -> Outcome:
+    import trials
+
+    outcome = trials.measure(case, scale)
+    trials.measure_ranks(outcome, scale, pdf, folders)
+    return outcome
 
 
 def _heading(report: dict[str, Any]) -> str:

@@ -65,7 +65,9 @@ def rank_seconds(scale: Scale, pdf: str, folders: Sequence[Path], n_select: int)
     }
     with tempfile.TemporaryDirectory(prefix="bench-trials-") as folder:
         program = Path(__file__).with_name("search_rank.py")
-        return list(json.loads(finish(start(_RANKS, [sys.executable, program, json.dumps(request)], Path(folder)))))
+        return list(
+            json.loads(finish(start(_RANKS, [sys.executable, program, json.dumps(request)], Path(folder))))
+        )
 
 
 def _ours(case: Case, n_select: int, trials: int, seed: int) -> float:

@@ -14,11 +14,14 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import floors  # noqa: E402
 import jobs  # noqa: E402
 import kernel  # noqa: E402
+import large  # noqa: E402
 import memory  # noqa: E402
 import ranks  # noqa: E402
 import run  # noqa: E402
+import scaling  # noqa: E402
 import search  # noqa: E402
 import trials  # noqa: E402
 import yardstick  # noqa: E402
@@ -30,7 +33,17 @@ from compress_mpi.types import ESTIMATORS  # noqa: E402
 from measures import Outcome, ratios, table  # noqa: E402
 from selection_tools import made_up_prior  # noqa: E402
 
-TINY = Scale(repeats=2, sizes=(6,), generations=3, trials=20, seconds=0.001, job_iterations=20, cold_starts=0)
+TINY = Scale(
+    repeats=2,
+    sizes=(6,),
+    generations=3,
+    trials=20,
+    seconds=0.001,
+    chain_iterations=200,
+    job_iterations=20,
+    cold_starts=0,
+    islands=16,
+)
 
 
 @pytest.fixture(scope="module")
@@ -92,16 +105,52 @@ def test_trials_benchmark(case):
     assert min(*theirs, *ours) > 0
 
 
+def test_floors_are_those_of_the_counted_work():
+    peak = floors.Peak(operations=100.0, roots=10.0, near=1000.0, far=50.0)
+    assert floors.floors(floors.Cost(200.0, 10.0, 1000.0, 100.0), peak) == (3.0, 3.0)
+    few, many = floors.costs(64, 8, 56, 50), floors.costs(64, 8, 104, 100)
+    # only the counts of values and the sums formed anew know the size of the subset
+    for part in ("moments", "mean and spread", "correlation"):
+        assert few[part] == many[part]
+    for part in ("Kolmogorov-Smirnov", "accepted swap"):
+        assert few[part].operations < many[part].operations
+    twice = floors.costs(128, 8, 56, 50)
+    assert twice["moments"].operations == 2 * few["moments"].operations
+
+
+def test_floors_benchmark_measures_every_part(case):
+    outcome = floors.measure(case, TINY)
+    for part in floors.costs(64, 8, 8, 6):
+        (ratio,) = values(outcome, f"N=6 {part}, from floor")
+        (took,) = values(outcome, f"N=6 {part}")
+        highest = max(
+            values(outcome, f"N=6 {part}, floor from {what}")[0] for what in ("operations", "bytes")
+        )
+        assert ratio == pytest.approx(took / highest)
+    assert values(outcome, "peak, multiplications and additions") > 0
+
+
 def test_search_benchmark_meets_every_minimiser(case):
-    outcome = search.measure(case, TINY)
+    outcome = search.measure(case, replace(TINY, generations=40))
     assert values(outcome, "N=6 yardstick ERF").min() > 0
-    for name in ("genetic (1 island)", "genetic (16 islands)", "cma (2 islands)"):
+    for name in ("tempering (1 island)", "tempering (8 islands)", "genetic (1 island)", "cma (2 islands)"):
         quality = values(outcome, f"N=6 {name}: ERF of yardstick / ours")
         erf = values(outcome, f"N=6 {name} ERF")
         np.testing.assert_allclose(quality * erf, values(outcome, "N=6 yardstick ERF"))
-    # an epoch of sixteen islands is 16,000 mutants, against 15 of the yardstick
+    # an epoch of sixteen islands is 16,000 mutants, against 200 of the yardstick
     assert values(outcome, "N=6 genetic (16 islands): ERF of yardstick / ours").min() > 1
-    assert values(outcome, "N=6 genetic (16 islands): time of yardstick / ours to its ERF").min() > 0
+
+
+def test_shortest_budget_is_the_first_that_is_as_good(case):
+    norm = case.normalisation(6, 50)
+    easy = search.Theirs([1e9, 1e9, 1e9], [60.0] * 3, [60.0] * 3, [0] * 3)
+    iterations, seconds, erfs = search._soonest(case, norm, 6, 1, easy)
+    assert iterations == search._FIRST_BUDGET
+    assert len(seconds) == len(erfs) == 3
+    hard = easy._replace(erfs=[float(np.median(erfs)) * 0.999] * 3)
+    assert search._soonest(case, norm, 6, 1, hard)[0] > iterations
+    hopeless = easy._replace(erfs=[0.0] * 3, seconds=[0.01] * 3)
+    assert search._soonest(case, norm, 6, 1, hopeless) is None
 
 
 def test_a_search_that_gives_up_counts_as_never(case):
@@ -112,13 +161,59 @@ def test_a_search_that_gives_up_counts_as_never(case):
     assert np.isfinite(done.erf)
 
 
+def test_efficiency_falls_with_ranks_and_with_the_network():
+    compute = scaling.Compute(mean=0.01, slowest=0.01, report=1e-6, call=1e-6, iterations=150)
+    cluster, slow = scaling.NETWORKS["cluster"], scaling.NETWORKS["ten times slower"]
+    assert scaling.efficiency(compute, 50, 1, cluster) > 0.999
+    found = [scaling.efficiency(compute, 50, ranks, cluster) for ranks in (2, 128, 1024, 8192)]
+    assert found == sorted(found, reverse=True)
+    assert scaling.efficiency(compute, 50, 1024, slow) < found[2]
+    # a tenth more for the slowest island costs a tenth
+    uneven = scaling.efficiency(compute._replace(slowest=0.011), 50, 1, cluster)
+    assert uneven == pytest.approx(1 / 1.1, rel=1e-3)
+
+
+def test_cost_of_a_collective_counts_rounds_and_bytes():
+    network = scaling.Network(1e-6, 1e9)
+    assert scaling.message_seconds(scaling.Message("allreduce", 8, 8), 1, network) == 0.0
+    assert scaling.message_seconds(scaling.Message("allreduce", 0, 0), 1024, network) == pytest.approx(1e-5)
+    gathered = scaling.Message("allgatherv", 1000, 1_000_000)
+    assert scaling.message_seconds(gathered, 8, network) == pytest.approx(3e-6 + 1e-3)
+
+
 @pytest.mark.mpi
-def test_ranks_benchmark_reads_the_history_of_real_jobs():
+def test_scaling_benchmark_predicts_from_what_it_measures(case):
+    outcome = scaling.measure(case, TINY)
+    assert values(outcome, "N=6 slowest island / mean") >= 1.0
+    near, far = (values(outcome, f"N=6 {ranks} ranks, cluster: efficiency")[0] for ranks in scaling.RANKS)
+    assert 0 < far < near <= 1
+
+
+@pytest.mark.mpi
+def test_trials_of_two_ranks_are_timed():
+    seconds = trials.rank_seconds(TINY, "tiny", [BAD / "sets"], 4)
+    assert len(seconds) == TINY.repeats
+    assert min(seconds) > 0
+
+
+@pytest.mark.mpi
+def test_ranks_benchmark_runs_real_jobs():
     outcome = ranks.measure(replace(TINY, repeats=1), "tiny", [BAD / "sets"], n_select=4)
-    assert values(outcome, "evaluations, 1 rank").min() > 0
-    assert values(outcome, "evaluations, 2 ranks").min() > 0
     for name in ("1 rank", "2 ranks"):
+        assert values(outcome, f"evaluations, {name}").min() > 0
         assert 0.05 < values(outcome, f"start to first iteration, {name}, warm cache").max() < 120
+    assert values(outcome, "evaluations, 2 ranks / 1 rank, by processor time").min() > 0
+
+
+@pytest.mark.mpi
+@pytest.mark.slow
+def test_a_large_prior_is_stopped_and_its_memory_seen():
+    if not Path("/proc/self/smaps_rollup").exists():
+        pytest.skip("the proportional set size is a thing of Linux")
+    scale = replace(TINY, large_replicas=60, large_select=10, large_ranks=2, large_seconds=12.0)
+    outcome = large.measure(scale)
+    assert 0.05 < outcome.value("most memory of all ranks") < 2.0
+    assert outcome.value("evaluations, all ranks") > 1000
 
 
 @pytest.mark.mpi
