@@ -196,7 +196,10 @@ def _validate(card: Card, where: str) -> CompressConfig:
     try:
         config = CompressConfig(**fields)
     except ValidationError as error:
-        problems = [line for details in error.errors() for line in _explain(card, details, where)]
+        # a union reports each of its parts
+        problems = list(
+            dict.fromkeys(line for details in error.errors() for line in _explain(card, details, where))
+        )
         raise RuncardError("\n".join(card.problems + problems)) from error
     if card.problems:
         raise RuncardError("\n".join(card.problems))

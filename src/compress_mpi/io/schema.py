@@ -189,10 +189,10 @@ ATTRIBUTES = (
     Attribute("/estimators/<name>", "erf", "float64", "unnormalised distance of the selection from the prior"),
     Attribute("/selection", "erf", "float64", "total ERF: mean over estimators of erf / normalisation"),
     Attribute("/selection", "n_rep", "int64", "number of selected replicas"),
-    Attribute("/selection", "local_optimum", "int64", "1 where all single swaps were tried and none lowers the ERF", required=False),
+    Attribute("/selection", "local_optimum", "int64", "1 if no single swap lowers the ERF", required=False),
     Attribute("/history", "evaluations", "int64", "error-function evaluations over all islands", required=False),
-    Attribute("/history", "ended_by", "str", "what ended the search: budget, stagnation, converged; else running", required=False),
-    Attribute("/auto", "target", "str", "target of compressed: auto that this size is the smallest to meet", required=False),
+    Attribute("/history", "ended_by", "str", "budget, stagnation, converged or running", required=False),
+    Attribute("/auto", "target", "str", "target of compressed: auto that this size meets", required=False),
     Attribute("/auto", "estimators", "str", "estimators of /auto/distance and /auto/limit, in order", required=False),
     Attribute("/checkpoint", "iteration", "int64", "iteration at which the checkpoint was taken", required=False),
 )  # fmt: skip

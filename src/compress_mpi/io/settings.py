@@ -231,6 +231,12 @@ class CompressConfig(_Section):
         ge=1,
         le=_INT64_MAX,
     )
+    descent: Literal["auto"] | StrictBool = _setting(
+        "auto",
+        "true, false or 'auto'",
+        "Whether tempering and portfolio end in a steepest descent to a subset that no single swap improves; auto:"
+        " as long as it takes no more evaluations than the search before it.",
+    )
     portfolio: Portfolio = _setting(
         Portfolio(),
         "a mapping with tempering, exchange, genetic, cma",

@@ -31,6 +31,7 @@ def settings_of(config: CompressConfig, n_select: int, n_pool: int) -> SearchSet
         seconds=config.max_seconds,
         stagnation=config.stagnation,
         portfolio=config.portfolio.islands,
+        descent=None if config.descent == "auto" else config.descent,
     )
     if config.max_evaluations is None:
         return settings

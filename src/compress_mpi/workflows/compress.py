@@ -44,8 +44,8 @@ from compress_mpi.parallel.signals import StopSignals
 from compress_mpi.parallel.threads import threads_per_rank
 from compress_mpi.types import FloatArray
 from compress_mpi.workflows.auto import find_smallest, measure_with
-from compress_mpi.workflows.conclusion import outcome_of, write_own_files
 from compress_mpi.workflows.budget import settings_of
+from compress_mpi.workflows.conclusion import outcome_of, write_own_files
 from compress_mpi.workflows.outputs import (
     Outputs,
     companions_missing,

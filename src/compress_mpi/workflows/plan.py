@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from compress_mpi.io.settings import CompressConfig
-from compress_mpi.methods.selection.error_function import build_reference
-from compress_mpi.methods.selection.estimators import ESTIMATORS
+from compress_mpi.methods.selection.cma_es import CMAIsland
+from compress_mpi.methods.selection.error_function import Reference, build_reference
+from compress_mpi.methods.selection.estimators import CORRELATION, ESTIMATORS
 from compress_mpi.methods.selection.island import SearchSettings
 from compress_mpi.methods.selection.normalisation import random_distances
 from compress_mpi.methods.selection.problem import (
@@ -24,7 +25,6 @@ from compress_mpi.methods.selection.problem import (
     empty_state,
     standardise,
 )
-from compress_mpi.methods.selection.cma_es import CMAIsland
 from compress_mpi.methods.selection.search import IslandSearch, evaluations_of, kinds_of, useful_members
 from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.workflows.budget import settings_of
@@ -135,7 +135,7 @@ def estimate(config: CompressConfig, plan: PriorPlan, seconds: float = _MEASUREM
         If the first or the last replica cannot be read.
     """
     reading = _reading(plan)
-    problem = _random_problem(config, plan)
+    reference, problem = _random_problem(config, plan)
     settings = [settings_of(config, n, len(plan.members)) for n in planned_sizes(config, len(plan.members))]
     sizes = tuple(_measure(problem, one, seconds / len(settings)) for one in settings)
     grid = 8 * len(plan.members) * plan.n_columns * len(plan.xgrid)
@@ -143,8 +143,8 @@ def estimate(config: CompressConfig, plan: PriorPlan, seconds: float = _MEASUREM
         settings[0].islands,
         config.trials,
         len(plan.members),
-        problem.z.shape[1],
-        problem.zc.shape[1],
+        int(np.count_nonzero(~reference.constant)),
+        len(reference.points) if CORRELATION in reference.names else 0,
         grid + problem.z.nbytes + problem.zc.nbytes,
         reading,
         sizes,
@@ -169,13 +169,13 @@ def _timed(function: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _random_problem(config: CompressConfig, plan: PriorPlan) -> Problem:
+def _random_problem(config: CompressConfig, plan: PriorPlan) -> tuple[Reference, Problem]:
     present = [pid for pid in plan.flavours if pid in plan.pdfset.flavours]
     rng = np.random.default_rng(0)
     prior = 1.0 + rng.standard_normal((len(plan.members), len(present) * len(plan.scales), len(plan.xgrid)))
     reference = build_reference(prior, config.estimators.names, plan.nodes)
     z = standardise(prior, reference)
-    return build_problem(z, np.ascontiguousarray(z[:, correlation_columns(reference)]), reference)
+    return reference, build_problem(z, np.ascontiguousarray(z[:, correlation_columns(reference)]), reference)
 
 
 def _measure(problem: Problem, settings: SearchSettings, seconds: float) -> SizeCost:
@@ -213,7 +213,8 @@ def _island_bytes(problem: Problem, n_select: int, kind: str) -> int:
     if kind == "cma":
         # candidates before and after sampling, and a few vectors of the strategy
         return 8 * pool * (2 * CMAIsland.most_useful_crew(pool) + 10)
-    return sum(array.nbytes for array in empty_state(problem, n_select))
+    # other views of the same memory do not count
+    return sum(array.nbytes for array in empty_state(problem, n_select) if array.base is None)
 
 
 def _weights(problem: Problem, n_select: int, team: SerialTeam) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Steepest descent over all single swaps, to a subset that none of them improves.
 
-All N (R - N) neighbours of a subset are scored, cut over the crew; the best of them
-is taken, until there is none that lowers the ERF. The end is certified: a sweep over the whole
-neighbourhood has found nothing.
+All N (R - N) neighbours of a subset are scored, in chunks cut over the crew. Then the best
+swap of every chunk is tried, the best first, and made if it still lowers the ERF;
+so a sweep makes the steepest step and those that go with it. The end is certified: a sweep over the
+whole neighbourhood has found nothing.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ import numpy as np
 from numba import njit
 
 from compress_mpi.methods.selection.island import Report, SearchSettings
-from compress_mpi.methods.selection.kernel import erf_within, load
+from compress_mpi.methods.selection.kernel import commit, erf_within, load
 from compress_mpi.methods.selection.problem import Problem, State, empty_state
 from compress_mpi.methods.selection.randomness import Stream, generator
 from compress_mpi.types import FloatArray, IntArray, Team
 
 __all__ = ["SWAPS", "Descent", "ExchangeIsland"]
 
-SWAPS = 2000
-"""Swaps that are scored in one iteration."""
+SWAPS = 1000
+"""Swaps of a chunk, which is what an iteration scores."""
 
 _NOTHING = np.zeros(4, dtype=np.int64)
 
@@ -69,87 +70,94 @@ class Descent:
         Whether no single swap improves it.
     """
 
-    def __init__(self, problem: Problem, weights: FloatArray, index: IntArray) -> None:
-        self.problem, self.weights = problem, weights
+    def __init__(self, problem: Problem, weights: FloatArray, index: IntArray, chunk: int = SWAPS) -> None:
+        self.problem, self.weights, self._chunk = problem, weights, chunk
         self._state = empty_state(problem, len(index))
-        self.index, self.erf, self.certified = np.sort(index), np.inf, False
-        self._begin_sweep()
+        self._begin_sweep(np.sort(index))
 
-    def _begin_sweep(self) -> None:
-        load(self.problem, self._state, self.index)
+    def _begin_sweep(self, index: IntArray) -> None:
+        """Sums are formed anew over the sorted members, so that a restart meets the same bits."""
+        load(self.problem, self._state, index)
+        self.index, self.certified = index, False
         self.erf = erf_within(self.problem, self._state, self.weights, _NOTHING, _NOTHING, 0, np.inf)
-        self._outside = np.setdiff1d(np.arange(len(self.problem.z)), self.index)
-        self._cursor, self._found = 0, np.array([np.inf, -1.0])
-        self.certified = self.neighbours == 0
+        self._outside = np.setdiff1d(np.arange(len(self.problem.z)), index)
+        self._found = np.zeros((0, 2))
 
     @property
     def neighbours(self) -> int:
         """Single swaps of the subset, N (R - N)."""
         return len(self.index) * len(self._outside)
 
-    def advance(self, swaps: int, crew: Team) -> int:
-        """Score the next swaps of the sweep, at most to its end; collective over the crew. Returns how many.
+    @property
+    def chunks(self) -> int:
+        """Chunks of a sweep."""
+        return -(-self.neighbours // self._chunk)
 
-        The best swap is that of one member: ERFs are exact, of equal ones the first is taken.
+    @property
+    def scored(self) -> int:
+        """Chunks of the present sweep that are behind."""
+        return len(self._found)
+
+    def advance(self, chunks: int, crew: Team) -> int:
+        """Score the next chunks of the sweep, at most to its end; collective over the crew.
+
+        Returns
+        -------
+        int
+            Swaps that were scored.
         """
-        last = min(self._cursor + swaps, self.neighbours)
-        limit = min(self.erf, float(self._found[0]))
-
-        def block(tasks: Sequence[int]) -> FloatArray:
-            found = np.array([np.inf, -1.0])
-            if len(tasks):
-                first, end = (self._cursor + edge for edge in (_cut(tasks[0]), _cut(tasks[-1] + 1)))
-                _score(self.problem, self._state, self.weights, self._outside, first, end, limit, found)
-            rows = np.full((len(tasks), 2), np.inf)
-            rows[:1] = found
-            return rows
-
-        def _cut(part: int) -> int:
-            return (last - self._cursor) * part // crew.size
-
-        rows = crew.map_rows(block, crew.size, 2)
-        best = rows[int(np.argmin(rows[:, 0]))]
-        if best[0] < limit:
-            self._found = best
-        scored, self._cursor = last - self._cursor, last
-        if last == self.neighbours:
+        done = len(self._found)
+        rows = crew.map_rows(self._score, min(chunks, self.chunks - done), 2)
+        self._found = np.concatenate([self._found, rows])
+        first, last = (min(edge * self._chunk, self.neighbours) for edge in (done, len(self._found)))
+        if len(self._found) == self.chunks:
             self._end_sweep()
-        return scored
+        return last - first
+
+    def _score(self, tasks: Sequence[int]) -> FloatArray:
+        rows, done = np.empty((len(tasks), 2)), len(self._found)
+        for row, task in zip(rows, tasks, strict=True):
+            first = (done + task) * self._chunk
+            last = min(first + self._chunk, self.neighbours)
+            _score(self.problem, self._state, self.weights, self._outside, first, last, self.erf, row)
+        return rows
 
     def _end_sweep(self) -> None:
-        if not self._found[0] < self.erf:
-            self.certified = True
-            return
-        swap = int(self._found[1])
-        index = self.index.copy()
-        index[swap % len(index)] = self._outside[swap // len(index)]
-        self.index = np.sort(index)
-        before = self.erf
-        self._begin_sweep()
+        """Make the swaps that were found, as far as each still lowers the ERF; every member does the same."""
+        erf, before, outside = self.erf, self.erf, self._outside.copy()
+        # a stable sort: of equal ERFs the first chunk comes first
+        for found, number in self._found[np.argsort(self._found[:, 0], kind="stable")]:
+            if not np.isfinite(found):
+                break
+            place, slot = divmod(int(number), len(self.index))
+            slots, added = np.array([slot]), np.array([outside[place]])
+            tried = erf_within(self.problem, self._state, self.weights, slots, added, 1, erf)
+            if tried < erf:
+                outside[place] = self._state.members[slot]
+                commit(self.problem, self._state, slots, added, 1)
+                erf = tried
+        self._begin_sweep(np.sort(self._state.members))
         # sums formed anew may differ in the last digit; a step that only rounding makes is none
         self.certified = not self.erf < before
 
     def state(self) -> dict[str, np.ndarray]:
         """Arrays for ``restore``."""
-        certified = np.array(int(self.certified))
         return {
             "index": self.index,
-            "cursor": np.array(self._cursor),
             "found": self._found,
-            "certified": certified,
+            "certified": np.array(int(self.certified)),
         }
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Continue from what ``state`` gave."""
-        self.index = state["index"].astype(np.int64)
-        self._begin_sweep()
-        self._cursor, self._found = int(state["cursor"]), np.array(state["found"], dtype=np.float64)
+        self._begin_sweep(state["index"].astype(np.int64))
+        self._found = np.array(state["found"], dtype=np.float64).reshape(-1, 2)
         self.certified = bool(state["certified"])
 
 
 def _swaps(settings: SearchSettings) -> int:
-    # in a portfolio an iteration is as dear as that of other islands
-    return SWAPS // 100 if settings.portfolio else SWAPS
+    # in a portfolio an iteration is about as dear as that of other islands
+    return SWAPS // 50 if settings.portfolio else SWAPS
 
 
 class ExchangeIsland:
@@ -182,7 +190,7 @@ class ExchangeIsland:
     def __init__(self, number: int, settings: SearchSettings, problem: Problem, weights: FloatArray) -> None:
         rng = generator(settings.seed, Stream.START, settings.n_select, number)
         index = rng.choice(len(problem.z), settings.n_select, replace=False)
-        self._descent, self._swaps, self._evaluated = Descent(problem, weights, index), _swaps(settings), 0
+        self._descent, self._evaluated = Descent(problem, weights, index, _swaps(settings)), 0
 
     @property
     def index(self) -> IntArray:
@@ -206,11 +214,12 @@ class ExchangeIsland:
         float64 (iterations,)
             ERF after each iteration.
         """
-        history, self._evaluated = np.empty(iterations), 0
-        for i in range(iterations):
-            if not self._descent.certified:
-                self._evaluated += self._descent.advance(self._swaps, crew)
-            history[i] = self._descent.erf
+        history, done, self._evaluated = np.full(iterations, self._descent.erf), 0, 0
+        while done < iterations and not self._descent.certified:
+            left = self._descent.chunks - self._descent.scored
+            self._evaluated += self._descent.advance(iterations - done, crew)
+            done = min(iterations, done + left)
+            history[done - 1 :] = self._descent.erf
         return history
 
     def report(self, migration: bool) -> Report:

@@ -38,6 +38,9 @@ class SearchSettings:
         Iterations without a lower ERF after which the search ends.
     portfolio : mapping of int
         Number of islands by minimiser, for ``portfolio``.
+    descent : bool or None
+        Whether ``tempering`` and ``portfolio`` end in a steepest descent; None: as long as it takes no more
+        evaluations than the search before it, whether or not that is to the end.
     """
 
     minimizer: str
@@ -48,6 +51,7 @@ class SearchSettings:
     seconds: float | None = None
     stagnation: int | None = None
     portfolio: Mapping[str, int] = field(default_factory=dict)
+    descent: bool | None = None
 
 
 @dataclass(frozen=True)

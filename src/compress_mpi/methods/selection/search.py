@@ -61,6 +61,7 @@ def search_settings(
     seconds: float | None = None,
     stagnation: int | None = None,
     portfolio: Mapping[str, int] | None = None,
+    descent: bool | None = None,
 ) -> SearchSettings:
     """Settings with the minimiser's own number of islands where none is given; see ``SearchSettings``."""
     mixed: dict[str, int] = {}
@@ -69,7 +70,13 @@ def search_settings(
         # in the order of MINIMISERS, whatever the order in which a runcard has them
         mixed = {kind: chosen[kind] for kind in MINIMISERS if chosen.get(kind)}
     number = sum(mixed.values()) or islands or MINIMISERS[minimizer].default_islands
-    return SearchSettings(minimizer, n_select, max_iteration, seed, number, seconds, stagnation, mixed)
+    return SearchSettings(
+        minimizer, n_select, max_iteration, seed, number, seconds, stagnation, mixed, descent
+    )
+
+
+def _descends(settings: SearchSettings) -> bool:
+    return settings.descent is not False and settings.minimizer in _DESCENDS
 
 
 def kinds_of(settings: SearchSettings) -> list[Any]:
@@ -92,7 +99,7 @@ def useful_members(settings: SearchSettings, n_pool: int) -> int:
 def warm_up(settings: SearchSettings, problem: Problem, weights: FloatArray, crew: Team) -> None:
     """Compile, or read from a cache, what a search calls; ``crew`` is a team of one."""
     kinds = kinds_of(settings)
-    if settings.minimizer in _DESCENDS:
+    if _descends(settings):
         kinds = [*kinds, ExchangeIsland]
     for kind in dict.fromkeys(kinds):
         kind(0, settings, problem, weights).warm_up(crew)
@@ -171,7 +178,13 @@ class IslandSearch:
         """Whether nothing is left to do."""
         if self.why_done is None:
             return False
-        return self.settings.minimizer not in _DESCENDS or self.certified
+        return not _descends(self.settings) or self.certified or self._descent_is_too_long()
+
+    def _descent_is_too_long(self) -> bool:
+        """Whether one more sweep would make the descent dearer than the search was."""
+        sweep = self.settings.n_select * (len(self.problem.z) - self.settings.n_select)
+        descended = self._sweeps * sweep
+        return self.settings.descent is None and descended + sweep > self.evaluations - descended
 
     def advance(self, elapsed: Callable[[], float] = lambda: 0.0) -> None:
         """Run one epoch on all islands, or one sweep of the final descent.
@@ -227,7 +240,7 @@ class IslandSearch:
         if self._descent is None:
             self._descent = Descent(self.problem, self.weights, self._best_island()[1])
         self.evaluations += self._descent.neighbours
-        self._descent.advance(self._descent.neighbours, self.team)
+        self._descent.advance(self._descent.chunks, self.team)
         self._record(np.array([self._descent.erf]))
         self._sweeps += 1
 
