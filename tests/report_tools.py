@@ -84,6 +84,9 @@ def make_result(
         ("/prior", "constant_points"): int(reference.constant.sum()),
         ("/selection", "erf"): erf,
         ("/selection", "n_rep"): n_rep,
+        ("/selection", "local_optimum"): int(status == "complete"),
+        ("/history", "evaluations"): 80 * iterations,
+        ("/history", "ended_by"): "stagnation" if status == "complete" else "running",
     }
     for k, name in enumerate(reference.names):
         tree.datasets[f"/estimators/{name}/random"] = random[:, k]

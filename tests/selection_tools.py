@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ def made_up_weights(problem: Problem, reference: Reference, n_select: int) -> Fl
 
 
 def settings(minimizer: str = "genetic", **changes: Any) -> SearchSettings:
-    values = {"n_select": 8, "max_iteration": 450, "seed": 3, "islands": 3, **changes}
+    values = {"n_select": 8, "max_iteration": 450, "seed": 3, "islands": 3, "descent": True, **changes}
     if minimizer == "portfolio":
         values = {"portfolio": MIXED, **values}
         values["islands"] = sum(values["portfolio"].values())
@@ -86,5 +87,5 @@ class Divided(SerialTeam):
         self, function: Callable[[Sequence[int]], FloatArray], n_tasks: int, width: int
     ) -> FloatArray:
         cuts = [n_tasks * part // self.size for part in range(self.size + 1)]
-        parts = [range(*ends) for ends in zip(cuts[:-1], cuts[1:], strict=True)]
+        parts = [range(*ends) for ends in itertools.pairwise(cuts)]
         return np.concatenate([rows_of(function, part, width) for part in parts])

@@ -57,8 +57,12 @@ def test_a_run_says_where_its_results_are(finished):
 
 def test_inspect_tells_the_story(finished):
     page = compress(["inspect", "compress_tiny_4.h5"], finished).stdout
-    for word in ("complete", "tiny", "12 replicas", "genetic, seed 5", "600 of 600", "kolmogorov_smirnov"):
+    for word in ("complete", "tiny", "12 replicas", "genetic, seed 5", "kolmogorov_smirnov"):
         assert word in page
+    for word in ("iteration 600", "budget 600 iterations"):
+        assert word in page
+    assert "9000 evaluations, ended by budget" in page
+    assert "not certified as a local optimum" in page
     facts = json.loads(compress(["inspect", "compress_tiny_4.h5", "--json"], finished).stdout)
     estimators = facts["estimators"]
     assert facts["selection"]["erf"] == pytest.approx(np.mean([e["erf"] for e in estimators.values()]))

@@ -61,20 +61,23 @@ def test_check_sees_an_unfinished_run(tmp_path, monkeypatch, capsys):
     assert compress(["runcard.yml", "-q", "--set", "time_limit=1"], tmp_path).returncode == 85
     page = program.good("check", "runcard.yml")
     assert "goes on after iteration" in page
-    assert "of 100000000" in page
+    assert "budget 100000000 iterations" in page
 
 
 def test_check_counts_memory_as_the_manual_does(program):
     told = facts(program.good("check", "runcard.yml", "--set", "nf=3", "--json"))
-    replicas, flavours, nodes = 12, 7, told["prior"]["x"]["nodes"]
+    replicas, grid = 12, 7 * told["prior"]["x"]["nodes"]
     # 12 random replicas leave 11 independent correlation points
-    assert told["memory"]["node_bytes"] == 8 * replicas * (2 * flavours * nodes + told["correlation_points"])
     assert told["correlation_points"] == 11
-    assert told["points"] == flavours * nodes
+    assert told["points"] == grid
+    points, correlation = 64 * (grid // 64 + 1), 16
+    assert told["memory"]["node_bytes"] == 8 * replicas * (grid + points + correlation)
+    island = 8 * (points * (8 + 2 * 4 + 3) + correlation**2)
+    assert told["memory"]["island_bytes"] == pytest.approx(island, rel=0.08)
 
 
-@pytest.mark.parametrize("minimizer", ["genetic", "cma"])
-def test_check_measures_both_minimisers(program, minimizer):
+@pytest.mark.parametrize("minimizer", ["tempering", "exchange", "genetic", "cma"])
+def test_check_measures_every_minimiser(program, minimizer):
     told = facts(
         program.good(
             "check", "runcard.yml", "--set", f"minimizer={minimizer}", "--set", "output=new", "--json"

@@ -24,13 +24,12 @@ pytestmark = [
     pytest.mark.skipif(SETS is None, reason=f"LHAPDF_DATA_PATH names no folder that holds {NAME}"),
 ]
 
-# the runcard of pyCompressor, with the keys that fix the definition of the published numbers
+# the runcard of pyCompressor, but for the minimizer: that is the default
 RUNCARD = f"""
 pdfsetting:
   pdf: {NAME}
   existing_enhanced: False
 compressed: [50, 100]
-minimizer: genetic
 est_dic:
   corr_estimators:
     - correlation
@@ -98,7 +97,7 @@ def compressed(folder, *overrides):
     (folder / "runcard.yml").write_text(RUNCARD)
     words = [word for override in overrides for word in ("--set", override)]
     result = mpirun(
-        4,
+        2,
         [PROGRAM, "runcard.yml", "-q", *words],
         cwd=folder,
         env={"LHAPDF_DATA_PATH": str(SETS)},
@@ -119,9 +118,9 @@ def read(path):
 
 @pytest.fixture(scope="module")
 def three_flavours(tmp_path_factory):
-    """5,000 generations on each of 16 islands: 400,000 evaluations, where pyCompressor makes 75,000."""
+    """The default search, in the definition of pyCompressor."""
     folder = tmp_path_factory.mktemp("nf3")
-    compressed(folder, "nf=3", "definition=pycompressor", "max_iteration=5000")
+    compressed(folder, "nf=3", "definition=pycompressor")
     return folder
 
 
@@ -129,11 +128,24 @@ def three_flavours(tmp_path_factory):
 def test_better_than_pycompressor_in_its_own_definition(three_flavours, n):
     index, erf, norm, kept, dropped = read(three_flavours / f"compress_{NAME}_{n}.h5")
     assert len(set(index.tolist())) == n
-    assert erf <= PYCOMPRESSOR_ERF[n]
+    assert erf < PYCOMPRESSOR_ERF[n]
     assert len(dropped) == 0
     prior = prior_values(3)
     assert prior.shape == (1007, 7, 70)
     assert independent_erf(prior, prior[index], norm, kept) == pytest.approx(erf, rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [50, 100])
+def test_in_seconds_and_with_a_certificate(three_flavours, n):
+    """pyCompressor needs a minute on two cores; a busy machine takes its time here too."""
+    with h5py.File(three_flavours / f"compress_{NAME}_{n}.h5") as file:
+        seconds, erfs = file["/history/seconds"][:], file["/history/erf"][:]
+        assert file["/selection"].attrs["local_optimum"] == 1
+        assert file["/history"].attrs["ended_by"] == "budget"
+        assert file["/launches/ranks"][:].tolist() == [2]
+    assert seconds[-1] < 120
+    # its own ERF is reached long before the end
+    assert seconds[np.argmax(erfs < PYCOMPRESSOR_ERF[n])] < 0.5 * seconds[-1]
 
 
 def test_default_flavours_where_pycompressor_stops(tmp_path):
@@ -176,7 +188,8 @@ def test_files_of_the_existing_tool(three_flavours):
         assert set(content) == {"pdfset_name", "ERFs", "index"}
         assert content["pdfset_name"] == NAME
         assert content["index"] == index.tolist()
-        assert len(content["ERFs"]) == 5000
+        with h5py.File(three_flavours / f"compress_{NAME}_{n}.h5") as file:
+            assert content["ERFs"] == pytest.approx(file["/history/erf"][:].tolist())
         assert content["ERFs"][-1] == pytest.approx(erf, rel=1e-6)
         for name in ("erf_randomized", "erf_reduced"):
             lines = (three_flavours / "erfs_output" / f"{name}.dat").read_text().splitlines()

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -14,12 +15,20 @@ import numpy as np
 import pytest
 
 from cli_tools import BAD, PROGRAM, compress, wait_for, write_runcard
+from compress_mpi.io.demo import write_demo_set
 from mpirun import descendants, kill_job, start_mpirun
+from selection_tools import MIXED
 
 pytestmark = pytest.mark.mpi
 
 ENV = {"LHAPDF_DATA_PATH": str(BAD / "sets")}
-LENGTHS = {"genetic": 100_000, "cma": 1_500}
+LENGTHS = {"tempering": 20_000, "portfolio": 700}
+"""Iterations of some seconds on a set of 12 replicas."""
+
+SHORT = {"tempering": 25, "exchange": 10**5, "genetic": 6_000, "cma": 600, "portfolio": 25}
+"""Iterations of some dozens of epochs."""
+
+SLOWLY = Path(__file__).parents[1] / "mpi" / "programs" / "slowly.py"
 
 
 def card(minimizer: str) -> dict:
@@ -27,6 +36,7 @@ def card(minimizer: str) -> dict:
         "minimization": {"minimizer": minimizer, "max_iteration": LENGTHS[minimizer], "seed": 11},
         "compressed": 5,
         "checkpoint_interval": 0.2,
+        **({"portfolio": MIXED, "islands": None} if minimizer == "portfolio" else {}),
     }
 
 
@@ -53,7 +63,7 @@ def iteration(path: Path) -> int:
         return len(file["/history/erf"])
 
 
-@pytest.fixture(scope="module", params=["genetic", "cma"])
+@pytest.fixture(scope="module", params=LENGTHS)
 def uninterrupted(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
     write_runcard(folder, **card(request.param))
@@ -62,45 +72,87 @@ def uninterrupted(request, tmp_path_factory):
     return request.param, outcome(folder / "compress_tiny_5.h5")
 
 
+@pytest.fixture(scope="module")
+def hundred(tmp_path_factory):
+    """A set of a hundred replicas, in which descents are long."""
+    folder = tmp_path_factory.mktemp("sets")
+    write_demo_set(folder, n_rep=100, name="hundred")
+    return {"LHAPDF_DATA_PATH": str(folder)}
+
+
+def sweeps(path: Path) -> int:
+    """Sweeps of the final descent so far."""
+    if not path.exists():
+        return 0
+    with h5py.File(path) as file:
+        return int(file["/checkpoint/sweeps"][()]) if "sweeps" in file["checkpoint"] else 0
+
+
+def kill_one(job, moment: random.Random) -> None:
+    victims = [pid for pid in descendants(job.pid) if "slowly.py" in Path(f"/proc/{pid}/cmdline").read_text()]
+    ranks = [pid for pid in victims if not set(descendants(pid)) & set(victims)]
+    for pid in moment.sample(ranks, min(1, len(ranks))):
+        os.kill(pid, signal.SIGKILL)
+    job.communicate(timeout=30)
+    kill_job(job)
+    assert job.returncode != 0
+
+
 @pytest.mark.slow
-def test_kill_a_rank_at_five_random_moments(uninterrupted, tmp_path):
-    minimizer, expected = uninterrupted
-    write_runcard(tmp_path, **card(minimizer))
-    path = tmp_path / "compress_tiny_5.h5"
-    chance = random.Random(minimizer)
-    reached, partial = [], 0
-    for ranks in (2, 3, 1, 4, 2):
+@pytest.mark.parametrize("minimizer", SHORT)
+def test_kill_a_rank_at_random_moments(hundred, tmp_path, minimizer):
+    """And once more in the final descent, where there is one; each time on another number of ranks."""
+    section = {"minimizer": minimizer, "max_iteration": SHORT[minimizer], "seed": 11, "descent": True}
+    given = {**card(next(iter(LENGTHS))), "pdf": "hundred", "compressed": 20, "minimization": section}
+    if minimizer == "portfolio":
+        given |= {"portfolio": MIXED, "islands": None}
+    for folder in ("whole", "killed"):
+        (tmp_path / folder).mkdir()
+        write_runcard(tmp_path / folder, **{**given, "checkpoint_interval": 0.05})
+    path, chance = tmp_path / "killed" / "compress_hundred_20.h5", random.Random(minimizer)
+
+    def begin(ranks: int, pause: float, folder: str = "killed"):
+        words = [sys.executable, SLOWLY, pause, "runcard.yml", "-q"]
+        return start_mpirun(ranks, words, cwd=tmp_path / folder, env=hundred)
+
+    whole = begin(2, 0.0, "whole")
+    _, errors = whole.communicate(timeout=120)
+    assert whole.returncode == 0, errors
+    reached = []
+    for ranks in (2, 3, 1):
         before = iteration(path)
-        job = start(tmp_path, ranks)
+        job = begin(ranks, 0.1)
         # at first somewhere in the start-up, later somewhere in the search
         if reached:
             wait_for(lambda job=job, before=before: iteration(path) > before or job.poll() is not None)
         time.sleep(chance.uniform(0.0, 0.3))
-        victims = [
-            pid for pid in descendants(job.pid) if "compress-mpi" in Path(f"/proc/{pid}/cmdline").read_text()
-        ]
-        for pid in chance.sample(victims, min(1, len(victims))):
-            os.kill(pid, signal.SIGKILL)
-        job.communicate(timeout=30)
-        kill_job(job)
-        assert job.returncode != 0
+        kill_one(job, chance)
         assert iteration(path) >= before, "a checkpoint was lost"
         reached.append(iteration(path))
-        partial += 0 < reached[-1] < LENGTHS[minimizer]
-    assert partial >= 3, f"the kills came too early or too late: {reached}"
-    result = compress(["runcard.yml", "-q"], tmp_path, 3)
-    assert result.returncode == 0, result.stderr
-    assert "going on after iteration" in result.stdout
+    expected = outcome(tmp_path / "whole" / path.name)
+    total = len(expected["/history/erf"])
+    assert 0 < reached[1] < reached[2] < total, f"the kills came too early or too late: {reached}"
+    if expected["/checkpoint/sweeps"]:
+        assert expected["/checkpoint/sweeps"] > 3
+        job = begin(4, 0.1)
+        wait_for(lambda: sweeps(path) > 0)
+        kill_one(job, chance)
+        assert 0 < sweeps(path) < expected["/checkpoint/sweeps"], "in the middle of the descent"
+    last = begin(3, 0.0)
+    said, errors = last.communicate(timeout=120)
+    assert last.returncode == 0, errors
+    assert "going on after iteration" in said
     assert outcome(path) == expected
-    assert not list(tmp_path.glob(".*tmp*")), "strays are swept"
+    assert not list(path.parent.glob(".*tmp*")), "strays are swept"
     told = json.loads(compress(["inspect", path, "--json"], tmp_path).stdout)
     assert told["launches"][-1]["end"] == "complete"
+    assert told["search"]["local_optimum"] is (minimizer in ("tempering", "exchange", "portfolio"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
 def test_signals_to_mpirun_make_a_checkpoint(uninterrupted, tmp_path, number):
     minimizer, expected = uninterrupted
-    if (minimizer, number) == ("cma", signal.SIGTERM):
+    if (minimizer, number) == ("portfolio", signal.SIGTERM):
         pytest.skip("the same path as USR1, which both minimisers go")
     write_runcard(tmp_path, **card(minimizer))
     path = tmp_path / "compress_tiny_5.h5"
@@ -125,12 +177,13 @@ def test_time_limit_stops_with_a_checkpoint(uninterrupted, tmp_path):
     minimizer, expected = uninterrupted
     write_runcard(tmp_path, **card(minimizer))
     path = tmp_path / "compress_tiny_5.h5"
-    limit = 1
-    while iteration(path) < LENGTHS[minimizer]:
+    limit, codes = 1, []
+    while 0 not in codes:
         result = compress(["runcard.yml", "-q", "--set", f"time_limit={limit}"], tmp_path)
         assert result.returncode in (0, 85), result.stderr
+        codes.append(result.returncode)
         limit *= 2
-    assert limit > 2, "the limit never stopped the run"
+    assert 85 in codes, "the limit never stopped the run"
     assert outcome(path) == expected
 
 

@@ -33,7 +33,9 @@ def clock():
 @pytest.mark.parametrize("minimizer", EVERY)
 @pytest.mark.parametrize("budget", [1, 15_000])
 def test_evaluations_become_whole_iterations_of_all_islands(minimizer, budget):
-    config = CompressConfig(pdf="demo", compressed=6, minimizer=minimizer, max_evaluations=budget)
+    config = CompressConfig(
+        pdf="demo", compressed=6, minimizer=minimizer, max_evaluations=budget, descent=True
+    )
     wanted = settings_of(config, 6, len(PRIOR))
     one = evaluations_of(wanted, 1, len(PRIOR))
     assert evaluations_of(wanted, wanted.max_iteration, len(PRIOR)) == one * wanted.max_iteration
@@ -113,12 +115,39 @@ def test_a_descent_that_finds_something_does_not_wake_the_islands():
     assert search.history[-1][-1] <= found
 
 
+@pytest.mark.parametrize("minimizer", ["tempering", "portfolio"])
+def test_without_the_descent_the_search_ends_with_its_budget(minimizer):
+    search = finish(begun(minimizer, max_iteration=25, descent=False))
+    assert (search.iteration, search.why_done, search.certified) == (25, "budget", False)
+
+
+@pytest.mark.parametrize("minimizer", ["tempering", "portfolio"])
+def test_by_default_the_descent_is_no_dearer_than_the_search_before_it(minimizer):
+    """It stops before a sweep that would make it so, and says that it has not come to an end."""
+    certified = []
+    for length in (1, 2, 5, 10, 400):
+        search = begun(minimizer, max_iteration=length, descent=None)
+        while search.why_done is None:
+            search.advance()
+        own = search.evaluations
+        finish(search)
+        assert own <= search.evaluations <= 2 * own
+        certified.append(search.certified)
+        other = IslandSearch(search.settings, PROBLEM, WEIGHTS, Divided(2))
+        other.restore(search.state(), np.concatenate(search.history))
+        assert (other.done, other.certified) == (True, search.certified)
+    assert certified[0] is False
+    assert certified[-1] is True
+
+
 def test_budgets_in_words():
     section = {"max_iteration": 15000, "max_evaluations": None, "max_seconds": None, "stagnation": None}
     assert budget_text(section) == "15000 iterations"
     assert budget_text({**section, "max_evaluations": 10**6}) == "1000000 evaluations"
     assert budget_text({**section, "max_seconds": 90.0}) == "90 s"
-    assert budget_text({**section, "stagnation": 7}) == "15000 iterations, or 7 iterations without a lower ERF"
+    assert (
+        budget_text({**section, "stagnation": 7}) == "15000 iterations, or 7 iterations without a lower ERF"
+    )
     assert budget_text({"max_iteration": 3}) == "3 iterations", "of a release that knew no other"
     assert end_text({"evaluations": None, "ended_by": None}) == "evaluations not noted"
     assert end_text({"evaluations": 5, "ended_by": "running"}) == "5 evaluations"

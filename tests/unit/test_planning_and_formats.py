@@ -160,7 +160,8 @@ def facts(status="complete"):
         },
         "search": {
             **{"minimizer": "genetic", "seed": 1, "definition": "paper"},
-            **{"iteration": 9, "max_iteration": 10, "seconds": 1.0},
+            **{"iteration": 9, "max_iteration": 10, "seconds": 1.0, "budget": "10 iterations"},
+            **{"evaluations": 720, "ended_by": "running", "local_optimum": status == "complete"},
         },
         "selection": {"n_rep": 3, "erf": 0.1, "random": spread, "index": [1, 2, 3]},
         "estimators": {"mean": one, "kolmogorov_smirnov": {**one, "erf": 2.0}},
@@ -176,7 +177,9 @@ def test_the_terminal_page_shows_everything_and_takes_no_name_for_markup():
         "[bold]set",
         "[node]",
         "kolmogorov_smirnov",
-        "iteration 9 of 10",
+        "iteration 9",
+        "budget 10 iterations; 720 evaluations",
+        "not certified as a local optimum",
         "1 2 3",
         "python 3.11",
     ):

@@ -71,6 +71,9 @@ def test_numbers_agree_with_the_file(whole: tuple[Tree, Path]) -> None:
     assert np.mean([e["erf"] for e in facts["estimators"].values()]) == pytest.approx(at["/selection", "erf"])
     assert facts["runcard"] == RUNCARD
     assert facts["missing"] == []
+    html = whole[1].read_text()
+    assert "budget 50 iterations; 4000 evaluations of the error function, ended by stagnation" in html
+    assert "no single swap of a replica lowers the ERF: all were tried" in html
 
 
 def test_numbers_in_the_table_are_those_of_the_data(whole: tuple[Tree, Path]) -> None:
@@ -151,7 +154,7 @@ def test_an_unfinished_search_shows_what_there_is(tmp_path: Path, sets: Path) ->
     make_result(tmp_path / "r.h5", sets, status="running", iterations=20)
     page = write_report([tmp_path / "r.h5"], None, [sets])
     facts = facts_of(page)
-    assert "iteration 20 of 50" in facts["missing"][0]
+    assert "iteration 20, budget 50 iterations" in facts["missing"][0]
     assert facts["missing"][0].split(":")[0] in page.read_text()
     assert facts["comparison"] is not None
     assert (page.parent / "plots" / "convergence.png").exists()

@@ -204,9 +204,15 @@ def test_shipped_runcards_load(name):
     assert source.text.startswith("#")
 
 
+def test_portfolio_card_is_what_it_says():
+    config = runcard.load_runcard(ROOT / "runcards/portfolio.yml").config
+    assert (config.minimizer, config.max_evaluations, config.stagnation) == ("portfolio", 1_000_000, 5000)
+    assert config.portfolio.islands == {"tempering": 4, "exchange": 1, "genetic": 2, "cma": 0}
+
+
 def test_demo_card_is_the_first_run():
     config = runcard.load_runcard(ROOT / "runcards/demo.yml").config
-    assert (config.pdf, config.compressed, config.minimizer) == ("demo", (50,), "genetic")
+    assert (config.pdf, config.compressed, config.minimizer) == ("demo", (50,), "tempering")
 
 
 @pytest.mark.parametrize("alias", ALIASES)
@@ -216,6 +222,7 @@ def test_both_spellings_mean_the_same_and_may_agree(load, alias):
         "combined_name": "both",
         "minimizer": "cma",
         "existing_enhanced": "False",
+        "descent": "False",
         "enhance": "off",
     }.get(alias, "7")
     section, name = ALIASES[alias].split(".")
@@ -456,7 +463,7 @@ def test_effective_is_json_in_canonical_order(load):
     assert json.loads(json.dumps(effective)) == effective
     assert list(effective)[:4] == ["task", "pdfsetting", "compressed", "minimization"]
     assert list(effective["minimization"]) == [
-        *("minimizer", "max_iteration", "max_evaluations", "max_seconds", "stagnation", "seed")
+        *("minimizer", "max_iteration", "max_evaluations", "max_seconds", "stagnation", "descent", "seed")
     ]
     assert effective["compressed"] == [50, 20]
     assert effective["xgrid"] == [0.1, 0.2]

@@ -103,7 +103,11 @@ def test_seeds_and_islands_matter(minimizer):
 def test_a_restart_ends_like_the_uninterrupted_search(minimizer):
     """After every epoch and every sweep of the final descent."""
     length = {"genetic": 1150, "exchange": 450, "cma": 110}.get(minimizer, 60)
-    whole, first, sweeps = searched(minimizer, max_iteration=length), begun(minimizer, max_iteration=length), 0
+    whole, first, sweeps = (
+        searched(minimizer, max_iteration=length),
+        begun(minimizer, max_iteration=length),
+        0,
+    )
     while not first.done:
         first.advance()
         sweeps += "descent_index" in first.state()

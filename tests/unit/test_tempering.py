@@ -3,7 +3,6 @@
 import itertools
 
 import numpy as np
-import pytest
 
 from compress_mpi.methods.selection import estimators as est
 from compress_mpi.methods.selection import kernel, tempering

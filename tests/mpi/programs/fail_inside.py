@@ -34,14 +34,14 @@ if where == "advance":
 
     search.IslandSearch.advance = advance_or_fail
 elif where == "read":
-    read_members = prior.read_members
+    read_grid_values = prior.read_grid_values
 
     def read_or_fail(*args):
         if rank() == 0:
             fail()
-        return read_members(*args)
+        return read_grid_values(*args)
 
-    prior.read_members = read_or_fail
+    prior.read_grid_values = read_or_fail
 else:
 
     def write_or_fail(self):
