@@ -19,7 +19,8 @@ PROGRAM = Path(__file__).parent / "programs" / "notes.py"
 def test_every_note_arrives_once_however_late_it_is_sent(ranks):
     done = mpirun(ranks, [sys.executable, PROGRAM], cwd=PROGRAM.parent, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == ["good"] * ranks
+    # ranks print at the same time, so their line ends may change places
+    assert done.stdout.replace("\n", "") == "good" * ranks
 
 
 def test_alone_the_same_program_runs_without_mpi():
