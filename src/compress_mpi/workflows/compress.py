@@ -309,9 +309,10 @@ def _work(run: _Run, n_rep: int, done: float) -> Work:
 
 def _idle_warning(run: _Run, idle: int, ranks: int) -> str:
     settings = _settings(run, n_select=2)
+    more = "the numbers in 'portfolio'" if settings.portfolio else "'islands'"
     return (
         f"warning: {idle} of {ranks} ranks sit idle: {settings.islands} islands of '{settings.minimizer}' "
-        f"use at most {ranks - idle}; raise 'islands' or ask for fewer ranks"
+        f"use at most {ranks - idle}; raise {more} or ask for fewer ranks"
     )
 
 
