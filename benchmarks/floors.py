@@ -26,7 +26,7 @@ from compress_mpi.methods.selection.problem import (
     standardise,
 )
 from compress_mpi.types import ESTIMATORS, FloatArray, IntArray
-from measures import Outcome, ratios
+from measures import Outcome, calibrated, ratios
 
 __all__ = ["Cost", "Peak", "costs", "floors", "measure", "peaks"]
 
@@ -164,15 +164,7 @@ def _read_rows(z: FloatArray, rows: IntArray, sums: FloatArray, count: int) -> f
 
 def _seconds_per_call(function: Callable[[int], object], seconds: float) -> float:
     """Least processor time of one of ``count`` calls, over some attempts: other programs only add to it."""
-    function(1)
-    count = 1
-    while True:
-        began = time.process_time()
-        function(count)
-        took = time.process_time() - began
-        if took > seconds / 8:
-            break
-        count *= 4
+    count, took = calibrated(function, seconds)
     return min([took / count, *(_timed(function, count) for _ in range(5))])
 
 

@@ -15,7 +15,7 @@ from compress_mpi.methods.selection.problem import Problem, State, empty_state
 from compress_mpi.methods.selection.search import IslandSearch, search_settings
 from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.types import ESTIMATORS, FloatArray, IntArray
-from measures import Outcome, ratios
+from measures import Outcome, calibrated, ratios
 
 __all__ = ["measure"]
 
@@ -118,15 +118,8 @@ def _rate(function: Callable[[int], None], count: int) -> float:
 
 
 def _count_for(function: Callable[[int], None], seconds: float) -> int:
-    function(1)
-    count = 1
-    while True:
-        began = time.process_time()
-        function(count)
-        took = time.process_time() - began
-        if took > seconds / 8:
-            return max(1, int(count * seconds / took))
-        count *= 4
+    count, took = calibrated(function, seconds)
+    return max(1, int(count * seconds / took))
 
 
 def measure(case: Case, scale: Scale) -> Outcome:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Measure", "Outcome", "ratios", "table"]
+__all__ = ["Measure", "Outcome", "calibrated", "ratios", "table"]
 
 _HEAD = ("measured", "median", "lowest", "highest", "unit", "runs")
+
+
+def calibrated(function: Callable[[int], object], seconds: float) -> tuple[int, float]:
+    """A number of repetitions that takes an eighth of ``seconds`` or more, and the processor time it took."""
+    function(1)
+    count = 1
+    while True:
+        began = time.process_time()
+        function(count)
+        took = time.process_time() - began
+        if took > seconds / 8:
+            return count, took
+        count *= 4
 
 
 @dataclass(frozen=True)

@@ -286,7 +286,7 @@ def _look(run: _Run, output: Outputs) -> tuple[Outcome | None, float]:
         iteration = len(record.history)
         if iteration:
             _tell(f"{output.result}: going on after iteration {iteration}")
-        return None, min(1.0, iteration / _settings(run, output.n_rep).max_iteration)
+        return None, _settings(run, output.n_rep).spent(iteration, record.seconds)
     outcome = _outcome(run, output, record)
     if outcome.lines is not None and (not record.compressed_set or companions_missing(output)):
         write_own_files(run.source.config, run.prior.plan, output, record)

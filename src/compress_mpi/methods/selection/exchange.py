@@ -14,18 +14,15 @@ from typing import ClassVar
 import numpy as np
 from numba import njit
 
-from compress_mpi.methods.selection.island import Report, SearchSettings
-from compress_mpi.methods.selection.kernel import commit, erf_within, load
+from compress_mpi.methods.selection.island import Report, SearchSettings, random_subset
+from compress_mpi.methods.selection.kernel import commit, erf_within, load, loaded_erf
 from compress_mpi.methods.selection.problem import Problem, State, empty_state
-from compress_mpi.methods.selection.randomness import Stream, generator
 from compress_mpi.types import FloatArray, IntArray, Team
 
 __all__ = ["SWAPS", "Descent", "ExchangeIsland"]
 
 SWAPS = 1000
 """Swaps of a chunk, which is what an iteration scores."""
-
-_NOTHING = np.zeros(4, dtype=np.int64)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -60,6 +57,8 @@ class Descent:
         1 / (n_estimator normalisation), 0 for estimators that do not enter.
     index : int64 (n_select,)
         Where it starts.
+    chunk : int
+        Swaps that are scored together.
 
     Attributes
     ----------
@@ -79,7 +78,7 @@ class Descent:
         """Sums are formed anew over the sorted members, so that a restart meets the same bits."""
         load(self.problem, self._state, index)
         self.index, self.certified = index, False
-        self.erf = erf_within(self.problem, self._state, self.weights, _NOTHING, _NOTHING, 0, np.inf)
+        self.erf = loaded_erf(self.problem, self._state, self.weights)[1]
         self._outside = np.setdiff1d(np.arange(len(self.problem.z)), index)
         self._found = np.zeros((0, 2))
 
@@ -188,8 +187,7 @@ class ExchangeIsland:
         return max(1, n_pool // 16)
 
     def __init__(self, number: int, settings: SearchSettings, problem: Problem, weights: FloatArray) -> None:
-        rng = generator(settings.seed, Stream.START, settings.n_select, number)
-        index = rng.choice(len(problem.z), settings.n_select, replace=False)
+        index = random_subset(settings, number, len(problem.z))
         self._descent, self._evaluated = Descent(problem, weights, index, _swaps(settings)), 0
 
     @property

@@ -20,16 +20,15 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numba import njit
 
-from compress_mpi.methods.selection.island import Report, SearchSettings, neighbour
-from compress_mpi.methods.selection.kernel import commit, erf_within, load
-from compress_mpi.methods.selection.problem import Problem, State, empty_state
+from compress_mpi.methods.selection.island import Report, SearchSettings, neighbour, random_subset
+from compress_mpi.methods.selection.kernel import commit, erf_within, load, loaded_erf
+from compress_mpi.methods.selection.problem import MOST_SWAPS, Problem, State, empty_state
 from compress_mpi.methods.selection.randomness import Stream, generator
 from compress_mpi.types import FloatArray, IntArray, Team
 
 __all__ = ["N_MUTANTS", "GeneticIsland", "Mutations", "draw_mutations"]
 
 N_MUTANTS = 5
-_MOST_SWAPS = 4
 _MUTATION_TABLE = np.array([0.3, 0.6, 0.7])
 """Up to 0.3 one swap, to 0.6 two, to 0.7 three, else four."""
 
@@ -55,7 +54,7 @@ def draw_mutations(rng: np.random.Generator, n_generations: int) -> Mutations:
     shape = (n_generations, N_MUTANTS)
     swaps = 1 + np.searchsorted(_MUTATION_TABLE, rng.random(shape), side="left")
     return Mutations(
-        swaps.astype(np.int64), rng.random((*shape, _MOST_SWAPS)), rng.random((*shape, _MOST_SWAPS))
+        swaps.astype(np.int64), rng.random((*shape, MOST_SWAPS)), rng.random((*shape, MOST_SWAPS))
     )
 
 
@@ -107,8 +106,8 @@ def _evaluate_mutants(
     found: FloatArray,
 ) -> None:
     """ERF of the mutants ``first..last-1`` of the subset, infinite above ``limit``."""
-    slots, places = np.empty(_MOST_SWAPS, np.int64), np.empty(_MOST_SWAPS, np.int64)
-    added = np.empty(_MOST_SWAPS, np.int64)
+    slots, places = np.empty(MOST_SWAPS, np.int64), np.empty(MOST_SWAPS, np.int64)
+    added = np.empty(MOST_SWAPS, np.int64)
     for m in range(first, last):
         k = _mutant(
             mutations, m // N_MUTANTS, m % N_MUTANTS, state.members.shape[0], outside, slots, places, added
@@ -133,8 +132,8 @@ def _select(
             best = i
     if not erfs[best] < erf:
         return erf
-    slots, places = np.empty(_MOST_SWAPS, np.int64), np.empty(_MOST_SWAPS, np.int64)
-    added = np.empty(_MOST_SWAPS, np.int64)
+    slots, places = np.empty(MOST_SWAPS, np.int64), np.empty(MOST_SWAPS, np.int64)
+    added = np.empty(MOST_SWAPS, np.int64)
     k = _mutant(mutations, g, best, state.members.shape[0], outside, slots, places, added)
     for j in range(k):
         outside[places[j]] = state.members[slots[j]]
@@ -194,13 +193,11 @@ class GeneticIsland:
     def __init__(self, number: int, settings: SearchSettings, problem: Problem, weights: FloatArray) -> None:
         self.number, self.settings, self.problem, self.weights = number, settings, problem, weights
         self._state, self._evaluated = empty_state(problem, settings.n_select), 0
-        rng = generator(settings.seed, Stream.START, settings.n_select, number)
-        self._load(np.sort(rng.choice(len(problem.z), settings.n_select, replace=False)))
+        self._load(random_subset(settings, number, len(problem.z)))
 
     def _load(self, index: IntArray) -> None:
         load(self.problem, self._state, index)
-        nothing = np.zeros(_MOST_SWAPS, dtype=np.int64)
-        self.erf = erf_within(self.problem, self._state, self.weights, nothing, nothing, 0, np.inf)
+        self.erf = loaded_erf(self.problem, self._state, self.weights)[1]
         self._loaded = index
 
     @property

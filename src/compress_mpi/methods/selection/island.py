@@ -9,9 +9,10 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from compress_mpi.methods.selection.problem import Problem
+from compress_mpi.methods.selection.randomness import Stream, generator
 from compress_mpi.types import FloatArray, IntArray, Team
 
-__all__ = ["EPOCHS_BETWEEN_MIGRATIONS", "Island", "Report", "SearchSettings", "neighbour"]
+__all__ = ["EPOCHS_BETWEEN_MIGRATIONS", "Island", "Report", "SearchSettings", "neighbour", "random_subset"]
 
 EPOCHS_BETWEEN_MIGRATIONS = 5
 """Subsets travel this rarely; everything else that islands tell each other is a few numbers."""
@@ -53,6 +54,12 @@ class SearchSettings:
     portfolio: Mapping[str, int] = field(default_factory=dict)
     descent: bool | None = None
 
+    def spent(self, iteration: int, seconds: float) -> float:
+        """Part of the budget, 0 to 1, after so many iterations of the islands and so much search time."""
+        if self.seconds is not None:
+            return min(1.0, seconds / self.seconds)
+        return min(1.0, iteration / self.max_iteration)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -73,7 +80,7 @@ class Report:
     finished : bool
         Whether it would change nothing any more.
     index : int64 (n_select,) or None
-        Subset with the lowest ERF, when it is due.
+        Subset at hand, when it is due.
     """
 
     kind: str
@@ -88,6 +95,12 @@ class Report:
 def neighbour(number: int, reports: Mapping[int, Report]) -> Report:
     """Report of the island before this one on a ring of all."""
     return reports[(number - 1) % len(reports)]
+
+
+def random_subset(settings: SearchSettings, number: int, n_pool: int) -> IntArray:
+    """Where an island begins: rows of the pool, sorted, int64 (n_select,)."""
+    rng = generator(settings.seed, Stream.START, settings.n_select, number)
+    return np.sort(rng.choice(n_pool, settings.n_select, replace=False))
 
 
 class Island(Protocol):

@@ -1,9 +1,9 @@
 r"""The error function, compiled and incremental.
 
-A subset is a ``State``: power sums, second moments and sorted values. Replacing
-k of its members costs work proportional to k replicas, whatever the size N of the
-subset: sums change by the replicas that come and go, see ``kernel_moments``, and so do
-the Kolmogorov-Smirnov counts, see ``kernel_regions``.
+A subset is a ``State``: power sums, second moments and values. Moments and correlation
+after a few swaps cost work proportional to the replicas that come and go, whatever the size
+N of the subset, see ``kernel_moments``; Kolmogorov-Smirnov counts go through all values, but
+only for proposals that the rest has not rejected, see ``kernel_regions``.
 
 Everything is in units of the prior, see ``problem``. Sums of powers about the
 prior's mean cancel where the members of a tiny subset (N below ten) lie close
@@ -28,6 +28,7 @@ __all__ = [
     "commit",
     "erf_within",
     "load",
+    "loaded_erf",
     "moments_of",
     "others_within",
     "propose",
@@ -38,6 +39,7 @@ __all__ = [
 _RESYNCHRONISE = 64
 """Swaps after which sums are formed anew. A replica 20 s away leaves 1e-8 in the sum of sixth powers."""
 
+_NOTHING = np.zeros(0, dtype=np.int64)
 _KS = est.ESTIMATORS.index(est.KOLMOGOROV_SMIRNOV)
 _CORR = est.ESTIMATORS.index(est.CORRELATION)
 
@@ -226,6 +228,12 @@ def erf_within(
     if erf <= limit:
         return others_within(problem, state, weights, k, erf, limit)
     return np.inf
+
+
+def loaded_erf(problem: Problem, state: State, weights: FloatArray) -> tuple[float, float]:
+    """ERF of the subset as it is: the part that comes from moments, and the whole."""
+    moments = moments_of(problem, state, weights, _NOTHING, _NOTHING, 0)
+    return moments, others_within(problem, state, weights, 0, moments, np.inf)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

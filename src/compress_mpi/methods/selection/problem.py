@@ -20,6 +20,7 @@ from compress_mpi.types import FloatArray, IntArray
 __all__ = [
     "BLOCK",
     "MEAN",
+    "MOST_SWAPS",
     "SPREAD",
     "Problem",
     "State",
@@ -39,9 +40,7 @@ MEAN, SPREAD = 0, 1
 _LANES = 8
 """Correlation points and slots come in multiples of this: a cache line of float64."""
 
-_REGIONS = 6
-
-_MOST_SWAPS = 4
+MOST_SWAPS = 4
 """Swaps that can be proposed together."""
 
 
@@ -140,7 +139,7 @@ def point_columns(reference: Reference) -> IntArray:
     """
     kept = np.flatnonzero(~reference.constant.reshape(-1))
     if est.KOLMOGOROV_SMIRNOV in reference.names:
-        g = reference.values[est.KOLMOGOROV_SMIRNOV].reshape(-1, _REGIONS)[kept]
+        g = reference.values[est.KOLMOGOROV_SMIRNOV].reshape(-1, est.N_REGIONS)[kept]
         # what a random subset is expected to contribute, but for a common factor
         typical = np.sum(np.divide(1.0 - g, g, out=np.zeros_like(g), where=g > 0), axis=1)
         kept = kept[np.argsort(-typical, kind="stable")]
@@ -238,9 +237,9 @@ def _inverse(values: FloatArray) -> FloatArray:
 
 def _regions(reference: Reference, columns: IntArray) -> FloatArray:
     if est.KOLMOGOROV_SMIRNOV not in reference.names:
-        return np.zeros((0, _REGIONS, BLOCK))
+        return np.zeros((0, est.N_REGIONS, BLOCK))
     fractions = _spread_out(np.moveaxis(reference.values[est.KOLMOGOROV_SMIRNOV], -1, 0), columns)
-    return np.ascontiguousarray(fractions.reshape(_REGIONS, -1, BLOCK).transpose(1, 0, 2))
+    return np.ascontiguousarray(fractions.reshape(est.N_REGIONS, -1, BLOCK).transpose(1, 0, 2))
 
 
 def _trace_weights(reference: Reference) -> FloatArray:
@@ -262,13 +261,13 @@ def empty_state(problem: Problem, n_select: int) -> State:
         products=np.zeros((n_corr, n_corr)),
         values=np.full((len(problem.region), BLOCK, -(-n_select // _LANES) * _LANES), np.inf),
         swaps=np.zeros(1, dtype=np.int64),
-        coming=np.zeros(_MOST_SWAPS, dtype=np.int64),
-        going=np.zeros(_MOST_SWAPS, dtype=np.int64),
+        coming=np.zeros(MOST_SWAPS, dtype=np.int64),
+        going=np.zeros(MOST_SWAPS, dtype=np.int64),
         trial=np.zeros((problem.order, n_point)),
         work=work,
         work_blocks=work.reshape(len(work), -1, BLOCK),
         terms=np.zeros(n_point),
         corr=np.zeros((3, n_corr)),
-        counts=np.zeros((_REGIONS, BLOCK)),
+        counts=np.zeros((est.N_REGIONS, BLOCK)),
         lanes=np.zeros(BLOCK),
     )

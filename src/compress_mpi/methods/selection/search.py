@@ -27,7 +27,6 @@ from compress_mpi.types import FloatArray, IntArray, Team
 
 __all__ = [
     "MINIMISERS",
-    "PORTFOLIO",
     "IslandSearch",
     "evaluations_of",
     "kinds_of",
@@ -42,10 +41,6 @@ MINIMISERS: Mapping[str, Any] = {
     "genetic": GeneticIsland,
     "cma": CMAIsland,
 }
-
-PORTFOLIO: Mapping[str, int] = {"tempering": 8, "exchange": 1, "genetic": 3}
-"""Islands of a portfolio that does not say."""
-
 
 _DESCENDS = ("tempering", "portfolio")
 """What ends in a steepest descent; the algorithms of the literature end as they do there."""
@@ -65,10 +60,9 @@ def search_settings(
 ) -> SearchSettings:
     """Settings with the minimiser's own number of islands where none is given; see ``SearchSettings``."""
     mixed: dict[str, int] = {}
-    if minimizer == "portfolio":
-        chosen = portfolio or PORTFOLIO
+    if minimizer == "portfolio" and portfolio:
         # in the order of MINIMISERS, whatever the order in which a runcard has them
-        mixed = {kind: chosen[kind] for kind in MINIMISERS if chosen.get(kind)}
+        mixed = {kind: portfolio[kind] for kind in MINIMISERS if portfolio.get(kind)}
     number = sum(mixed.values()) or islands or MINIMISERS[minimizer].default_islands
     return SearchSettings(
         minimizer, n_select, max_iteration, seed, number, seconds, stagnation, mixed, descent
@@ -152,9 +146,7 @@ class IslandSearch:
     @property
     def progress(self) -> float:
         """Part of the budget that is spent, 0 to 1."""
-        if self.settings.seconds is not None:
-            return min(1.0, self._elapsed / self.settings.seconds)
-        return min(1.0, (self.iteration - self._sweeps) / self.settings.max_iteration)
+        return self.settings.spent(self.iteration - self._sweeps, self._elapsed)
 
     @property
     def certified(self) -> bool:

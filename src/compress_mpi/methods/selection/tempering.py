@@ -19,8 +19,8 @@ from typing import ClassVar
 import numpy as np
 from numba import njit
 
-from compress_mpi.methods.selection.island import Report, SearchSettings
-from compress_mpi.methods.selection.kernel import commit, load, moments_of, others_within
+from compress_mpi.methods.selection.island import Report, SearchSettings, random_subset
+from compress_mpi.methods.selection.kernel import commit, load, loaded_erf, others_within
 from compress_mpi.methods.selection.kernel_moments import moment_erf
 from compress_mpi.methods.selection.problem import Problem, State, empty_state
 from compress_mpi.methods.selection.randomness import Stream, generator
@@ -45,7 +45,6 @@ _EPOCHS_BETWEEN_RESTARTS = 5
 """After so many epochs the island with the highest ERF starts again from the lowest."""
 
 _EPOCHS, _LONGEST_EPOCH = 100, 1000
-_NOTHING = np.zeros(4, dtype=np.int64)
 
 
 def ladder(rung: int, rungs: int) -> float:
@@ -141,16 +140,14 @@ class TemperingIsland:
         self._rung, self._lowest_temperature = number, _FIRST_TEMPERATURE
         self._acceptance = self._progress = 0.0
         self._evaluated = 0
-        rng = generator(settings.seed, Stream.START, settings.n_select, number)
-        self._members = np.sort(rng.choice(len(problem.z), settings.n_select, replace=False))
+        self._members = random_subset(settings, number, len(problem.z))
         self.erf = self._load()[1]
         self._index, self.best = self._members, self.erf
 
     def _load(self) -> tuple[float, float]:
         """Form all sums anew over the sorted members, so that a restart meets the same bits."""
         load(self.problem, self._state, self._members)
-        moments = moments_of(self.problem, self._state, self.weights, _NOTHING, _NOTHING, 0)
-        return moments, others_within(self.problem, self._state, self.weights, 0, moments, np.inf)
+        return loaded_erf(self.problem, self._state, self.weights)
 
     @property
     def index(self) -> IntArray:
