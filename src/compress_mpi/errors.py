@@ -10,6 +10,7 @@ __all__ = [
     "EXIT_CODES",
     "EXIT_REQUEUE",
     "CompressError",
+    "EnhanceError",
     "LaunchError",
     "OutputError",
     "PDFSetError",
@@ -53,7 +54,7 @@ class OutputError(CompressError, OSError):
 
 
 class LaunchError(CompressError, RuntimeError):
-    """Processes that were started in a way that cannot work."""
+    """Processes that were started in a way that cannot work, or a stage started elsewhere that failed."""
 
     exit_code = 6
 
@@ -64,6 +65,12 @@ class TargetError(CompressError):
     exit_code = 7
 
 
+class EnhanceError(CompressError, ValueError):
+    """New replicas that failed a check of their generator."""
+
+    exit_code = 8
+
+
 EXIT_CODES: dict[int, str] = {
     0: "finished",
     1: "unexpected error (please report it)",
@@ -71,7 +78,8 @@ EXIT_CODES: dict[int, str] = {
     3: "PDF set missing, damaged or unfit",
     4: "result file damaged, foreign, or of another run",
     5: "output cannot be written",
-    6: "launcher and MPI library do not match",
+    6: "launcher and MPI library do not match, or a stage that was started elsewhere failed",
     7: "no size meets the target of compressed: auto",
+    8: "enhancement refused: the generator failed a check",
     EXIT_REQUEUE: "stopped early with a good checkpoint; start the same command again",
 }

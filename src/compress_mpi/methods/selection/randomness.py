@@ -21,6 +21,13 @@ class Stream(IntEnum):
     EXCHANGE = 7
     HESSIAN = 20
     COMBINE = 21
+    MIX = 30
+    KDE = 31
+    FLOW = 32
+    GAN = 33
+    SCREEN = 34
+    QUALITY = 35
+    POLISH = 40
 
 
 def generator(seed: int, stream: Stream, *task: int) -> np.random.Generator:
