@@ -227,15 +227,17 @@ def _flavours(path: Path, info: dict[str, Any]) -> tuple[int, ...]:
 
 def _require_members(pdfset: PDFSet) -> None:
     try:
-        there = set(os.listdir(pdfset.path))
+        with os.scandir(pdfset.path) as entries:
+            there = {entry.name: not entry.is_symlink() or os.path.exists(entry) for entry in entries}
     except OSError as error:
         raise PDFSetError(f"{pdfset.path}: cannot be read ({error.strerror})") from error
     total = int(pdfset.info["NumMembers"])
     names = (pdfset.member_path(member).name for member in range(total))
-    missing = [name for name in names if name not in there]
+    missing = [name for name in names if not there.get(name)]
     if missing:
         listed = f"NumMembers is {total}, {len(missing)} missing: {_capped(missing)}"
-        raise PDFSetError(f"{pdfset.path}: member files missing ({listed}); install the set again")
+        dangling = "links that lead nowhere: link the" if missing[0] in there else "install the"
+        raise PDFSetError(f"{pdfset.path}: member files missing ({listed}); {dangling} set again")
 
 
 def require_replicas(pdfset: PDFSet, wanted: int | None = None) -> None:

@@ -12,12 +12,12 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from compress_mpi.errors import OutputError
-from compress_mpi.io.atomic import is_dead
+from compress_mpi.io.draftfolder import beside, named, put, sweep_drafts
+from compress_mpi.io.draftfolder import sync as _sync
 from compress_mpi.io.infofile import parse_info
 
 __all__ = ["MARK", "new_set", "require_replaceable"]
@@ -57,17 +57,17 @@ def new_set(folder: Path, name: str, keep_existing: bool = False) -> Iterator[Pa
         raise OutputError(f"{final}: '{name}' cannot name a set; use letters, digits and . _ + -")
     if not keep_existing:
         require_replaceable(final)
-    with _writing(final):
+    with named(final):
         final.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(final)
-        draft = _beside(final, "writing")
+        sweep_drafts(final)
+        draft = beside(final, "writing")
         draft.mkdir()
     try:
-        with _writing(final):
+        with named(final):
             yield draft
             _keep_guests(final, draft)
             _sync_all(draft)
-            _put(draft, final, keep_existing)
+            put(draft, final, keep_existing)
             _sync(final.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -91,7 +91,7 @@ def require_replaceable(final: Path) -> None:
     advice = "move it away or choose another name"
     if final.is_symlink() or not final.is_dir():
         raise OutputError(f"{final}: exists and is not a folder; {advice}")
-    with _writing(final):
+    with named(final):
         entries = sorted(os.listdir(final))
         info = final / f"{final.name}.info"
         ours = info.is_file() and MARK in parse_info(info.read_text("utf-8", "replace"))
@@ -115,64 +115,7 @@ def _keep_guests(final: Path, draft: Path) -> None:
             shutil.copy2(final / entry, draft / entry)
 
 
-def _beside(final: Path, role: str) -> Path:
-    return final.with_name(f".{final.name}.{role}.{socket.gethostname()}.{os.getpid()}")
-
-
-def _sweep(final: Path) -> None:
-    for role in ("before", "writing"):
-        for stray in sorted(final.parent.glob(f".{final.name}.{role}.*")):
-            host, _, pid = stray.name.removeprefix(f".{final.name}.{role}.").rpartition(".")
-            if host != socket.gethostname() or not is_dead(pid):
-                continue
-            if role == "before" and not final.exists():  # killed between the two renames
-                stray.rename(final)
-            else:
-                shutil.rmtree(stray)
-
-
-def _put(draft: Path, final: Path, keep_existing: bool) -> None:
-    if not final.exists():
-        try:
-            draft.rename(final)
-        except OSError:
-            if not (keep_existing and final.is_dir()):  # else another process was faster
-                raise
-    elif not keep_existing:
-        before = _beside(final, "before")
-        final.rename(before)
-        try:
-            draft.rename(final)
-        except OSError:
-            before.rename(final)
-            raise
-        shutil.rmtree(before)
-
-
 def _sync_all(draft: Path) -> None:
     for path in sorted(draft.iterdir()):
         _sync(path)
     _sync(draft)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        if not path.is_dir():  # some network file systems cannot sync a folder
-            raise
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _writing(final: Path) -> Iterator[None]:
-    try:
-        yield
-    except OutputError:
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        advice = "check the folder, its permissions and free space, or choose another place"
-        raise OutputError(f"{final}: cannot be written ({reason}); {advice}") from error
