@@ -1,20 +1,27 @@
 """Bad inputs through the real command line: one readable message, the right exit code, nothing touched.
 
-Every case runs alone and on three ranks. Runcards are in tests/bad_inputs/runcards
+Cases run alone and on three ranks. Runcards are in tests/bad_inputs/runcards
 (all of them are loaded by tests/unit/test_runcard.py; here some go through the
 command line), sets and results in the folders beside it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
+import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import pytest
 
 from cli_tools import BAD, compress, digest, write_runcard
+from mpirun import mpirun
 
 pytestmark = pytest.mark.mpi
 
@@ -29,7 +36,7 @@ RUNCARDS = [
     "minimizer-unknown.yml",
     "estimator-wrong-list.yml",
     "q0-nan.yml",
-    "enhance-on.yml",
+    "enhance-auto.yml",
     "many-problems.yml",
 ]
 
@@ -88,60 +95,161 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    for name in ("foreign.h5", "not_hdf5.h5"):
-        shutil.copy(BAD / "results" / name, tmp_path / name)
-    (tmp_path / "folder.h5").mkdir()
-    write_runcard(tmp_path)
-    return tmp_path
+# Results that must not be continued, and must survive the attempt. Each of these spoils the folder of a
+# finished run.
+RESULT = "compress_tiny_4.h5"
 
 
-def refuses(arguments: list, place: Path, ranks: int, code: int, naming: list[str]) -> None:
-    before = digest(place)
-    began = time.monotonic()
-    result = compress(arguments, place, ranks)
-    assert time.monotonic() - began < 20
-    assert result.returncode == code, result.stderr
-    assert result.stderr.count("compress-mpi: error") == 1, result.stderr
-    assert "Traceback" not in result.stderr + result.stdout
-    assert not re.search("abort", result.stderr, re.IGNORECASE), "the launcher must have nothing to say"
-    for word in naming:
-        assert word in result.stderr, f"{word!r} is not in: {result.stderr}"
-    assert digest(place) == before
+def truncated(part: float) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        path = folder / RESULT
+        path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+
+    return spoil
 
 
-@pytest.mark.parametrize(
-    ("name", "ranks"), [(name, 0) for name in RUNCARDS] + [(name, 3) for name in RUNCARDS[::3]]
-)
-def test_bad_runcards(place, name, ranks):
+def with_attribute(name: str, value: object) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        with h5py.File(folder / RESULT, "r+") as file:
+            file.attrs[name] = value
+
+    return spoil
+
+
+def other_prior(folder: Path) -> None:
+    shutil.copytree(BAD / "sets" / "tiny", folder / "sets" / "tiny")
+    shutil.copy(folder / "sets" / "tiny" / "tiny_0001.dat", folder / "sets" / "tiny" / "tiny_0002.dat")
+
+
+def flipped_bits(folder: Path) -> None:
+    path = folder / RESULT
+    with h5py.File(path) as file:
+        chunk = file["/selection/index"].id.get_chunk_info(0)
+    data = bytearray(path.read_bytes())
+    data[chunk.byte_offset + 3] ^= 0xFF
+    path.write_bytes(bytes(data))
+
+
+def without_history(folder: Path) -> None:
+    with h5py.File(folder / RESULT, "r+") as file:
+        del file["/history/erf"]
+
+
+def foreign_set(folder: Path) -> None:
+    shutil.rmtree(folder / "tiny_compressed_4")
+    (folder / "tiny_compressed_4").mkdir()
+    (folder / "tiny_compressed_4" / "precious.txt").write_text("mine")
+
+
+def nothing(folder: Path) -> None:
+    """The result is good."""
+
+
+RUN, CHANGED = ["runcard.yml"], [RESULT, "--restart"]
+PRIOR_CHANGED = ["runcard.yml", "--pdf-path", "sets"]
+
+# name, what spoils the folder, arguments, exit code, what the message must name
+FINISHED = [
+    ("other seed", nothing, [*RUN, "--set", "seed=6"], 4, [*CHANGED, "seed: 5 in the file, 6 now"]),
+    ("other trials", nothing, [*RUN, "--set", "trials=60"], 4, [*CHANGED, "trials: 50 in the file, 60 now"]),
+    ("other q0", nothing, [*RUN, "--set", "q0=2.0"], 4, [*CHANGED, "q0", "1.65", "sha256"]),
+    (
+        "other estimators",
+        nothing,
+        [*RUN, "--set", "est_dic.moment_estimators=[mean]"],
+        4,
+        [*CHANGED, "moment_estimators"],
+    ),
+    ("other prior", other_prior, PRIOR_CHANGED, 4, [RESULT, "prior", "sha256"]),
+    ("a third of a result", truncated(0.3), RUN, 4, [RESULT]),
+    ("most of a result", truncated(0.9), RUN, 4, [RESULT]),
+    ("a third of a result, over", truncated(0.3), [*RUN, "--restart"], 4, [RESULT]),
+    ("most of a result, over", truncated(0.9), [*RUN, "--restart"], 4, [RESULT]),
+]
+
+SPOILT = [
+    ("bits flipped in a dataset", flipped_bits, ["inspect", RESULT], 4, [RESULT, "damaged"]),
+    (
+        "newer schema",
+        with_attribute("schema_version", 99),
+        RUN,
+        4,
+        [RESULT, "schema_version", "99", "newer"],
+    ),
+    ("newer search", with_attribute("search_version", 99), RUN, 4, [RESULT, "search_version", "99"]),
+    ("other task", with_attribute("task", "events"), RUN, 4, [RESULT, "task", "events"]),
+    ("missing dataset", without_history, RUN, 4, [RESULT, "/history/erf is missing"]),
+    ("foreign set in the way", foreign_set, ["get-grid", "-i", RESULT], 5, ["tiny_compressed_4"]),
+    ("unknown path", nothing, ["inspect", RESULT, "/nowhere"], 4, ["/nowhere", "/selection/index"]),
+]
+
+# These start the program for themselves, so that the launcher is seen to have nothing to say: some for
+# every exit code and every place where a refusal can come from. The others share one start, which asks
+# the same of them but for that.
+BY_THEMSELVES = {
+    "unknown-nested-key.yml",
+    "missing set",
+    "truncated member",
+    "more replicas than there are",
+    "output in a file",
+    "foreign HDF5",
+    "no such runcard",
+    "no threads",
+    "inspect foreign",
+    "grid beyond the set",
+    "other seed",
+    "most of a result, over",
+}
+SHARED = Path(__file__).parents[1] / "mpi" / "programs" / "many_cases.py"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What makes the folder of a case from that of a finished run, and what must come of it."""
+
+    prepare: Callable[[Path, Path], None]
+    arguments: list
+    code: int
+    naming: list[str]
+
+
+def furnished(changes: dict) -> Callable[[Path, Path], None]:
+    def prepare(finished: Path, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        for name in ("foreign.h5", "not_hdf5.h5"):
+            shutil.copy(BAD / "results" / name, folder / name)
+        (folder / "folder.h5").mkdir()
+        write_runcard(folder, **changes)
+
+    return prepare
+
+
+def spoilt(spoil: Callable[[Path], None]) -> Callable[[Path, Path], None]:
+    def prepare(finished: Path, folder: Path) -> None:
+        shutil.copytree(finished, folder)
+        spoil(folder)
+
+    return prepare
+
+
+def expectation(name: str) -> list[str]:
+    """What the message about a runcard must name, by its first line."""
     first = (BAD / "runcards" / name).read_bytes().splitlines()[0].decode(errors="replace")
-    expected = first.removeprefix("# expect: ").rpartition("; exit ")[0].split(" | ")
-    refuses([BAD / "runcards" / name], place, ranks, 2, [name, *expected])
+    return [name, *first.removeprefix("# expect: ").rpartition("; exit ")[0].split(" | ")]
 
 
-@pytest.mark.parametrize("ranks", [0, 3])
-@pytest.mark.parametrize(
-    ("changes", "code", "naming"), [c[1:] for c in SETTINGS], ids=[c[0] for c in SETTINGS]
-)
-def test_bad_sets_and_outputs(place, changes, code, naming, ranks):
-    write_runcard(place, **changes)
-    refuses(["runcard.yml"], place, ranks, code, naming)
-
-
-@pytest.mark.parametrize("ranks", [0, 3])
-@pytest.mark.parametrize(
-    ("arguments", "code", "naming"), [c[1:] for c in ARGUMENTS], ids=[c[0] for c in ARGUMENTS]
-)
-def test_bad_arguments(place, arguments, code, naming, ranks):
-    refuses(arguments, place, ranks, code, naming)
-
-
-# Results that must not be continued, and must survive the attempt.
+CASES = {
+    **{name: Case(furnished({}), [BAD / "runcards" / name], 2, expectation(name)) for name in RUNCARDS},
+    **{name: Case(furnished(changes), RUN, *expected) for name, changes, *expected in SETTINGS},
+    **{name: Case(furnished({}), *expected) for name, *expected in ARGUMENTS},
+    **{name: Case(spoilt(spoil), *expected) for name, spoil, *expected in FINISHED + SPOILT},
+}
+ALONE_ONLY = {name for name, *_ in SPOILT} | set(RUNCARDS) - set(RUNCARDS[::3])
+BOTH = [(name, ranks) for ranks in (0, 3) for name in CASES if not (ranks and name in ALONE_ONLY)]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     write_runcard(folder)
     result = compress(["runcard.yml"], folder)
@@ -149,86 +257,63 @@ def finished(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def copy(finished, tmp_path):
-    shutil.copytree(finished, tmp_path / "run")
-    return tmp_path / "run"
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, finished) -> Callable[[str, int], tuple[Path, dict]]:
+    """Where a case ran in the one start on so many ranks, and what its folder had held before."""
+    base, ran = tmp_path_factory.mktemp("shared"), {}
+
+    def start(ranks: int) -> dict[str, tuple[Path, dict]]:
+        places = {}
+        for number, (name, on) in enumerate(BOTH):
+            if on == ranks and name not in BY_THEMSELVES:
+                places[name] = base / str(number) / "place"
+                CASES[name].prepare(finished, places[name])
+        before = {name: digest(place) for name, place in places.items()}
+        cases = [
+            (str(place), [str(word) for word in CASES[name].arguments]) for name, place in places.items()
+        ]
+        (base / f"{ranks}.json").write_text(json.dumps(cases))
+        words = [sys.executable, str(SHARED), str(base / f"{ranks}.json")]
+        done = mpirun(max(1, ranks), words, cwd=base, env={"LHAPDF_DATA_PATH": str(BAD / "sets")})
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        return {name: (place, before[name]) for name, place in places.items()}
+
+    def find(name: str, ranks: int) -> tuple[Path, dict]:
+        if ranks not in ran:
+            ran[ranks] = start(ranks)
+        return ran[ranks][name]
+
+    return find
 
 
-@pytest.mark.parametrize("ranks", [0, 3])
-@pytest.mark.parametrize(
-    ("key", "value", "shown"),
-    [
-        ("seed", 6, ["seed: 5 in the file, 6 now"]),
-        ("trials", 60, ["trials: 50 in the file, 60 now"]),
-        ("q0", 2.0, ["q0", "1.65", "sha256"]),
-        ("est_dic.moment_estimators", "[mean]", ["moment_estimators"]),
-    ],
-)
-def test_changed_runcard(copy, ranks, key, value, shown):
-    arguments = ["runcard.yml", "--set", f"{key}={value}"]
-    refuses(arguments, copy, ranks, 4, ["compress_tiny_4.h5", "--restart", *shown])
+def together(place: Path, ranks: int) -> subprocess.CompletedProcess[str]:
+    """What all ranks of a shared start said in one case; they agree on its exit code."""
+    out, err, code = (
+        [place.with_name(f"{name}.{rank}").read_text() for rank in range(max(1, ranks))]
+        for name in ("out", "err", "code")
+    )
+    codes, seconds = zip(*map(json.loads, code), strict=True)
+    assert len(set(codes)) == 1
+    assert max(seconds) < 20
+    return subprocess.CompletedProcess([], codes[0], "".join(out), "".join(err))
 
 
-@pytest.mark.parametrize("ranks", [0, 3])
-def test_changed_prior(copy, ranks):
-    shutil.copytree(BAD / "sets" / "tiny", copy / "sets" / "tiny")
-    shutil.copy(copy / "sets" / "tiny" / "tiny_0001.dat", copy / "sets" / "tiny" / "tiny_0002.dat")
-    refuses(["runcard.yml", "--pdf-path", "sets"], copy, ranks, 4, ["compress_tiny_4.h5", "prior", "sha256"])
-
-
-@pytest.mark.parametrize("ranks", [0, 3])
-@pytest.mark.parametrize("restart", [False, True])
-@pytest.mark.parametrize("part", [0.3, 0.9])
-def test_truncated_result(copy, ranks, restart, part):
-    path = copy / "compress_tiny_4.h5"
-    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
-    arguments = ["runcard.yml", *(["--restart"] if restart else [])]
-    refuses(arguments, copy, ranks, 4, ["compress_tiny_4.h5"])
-
-
-def test_bits_flipped_in_a_dataset(copy):
-    import h5py
-
-    path = copy / "compress_tiny_4.h5"
-    with h5py.File(path) as file:
-        chunk = file["/selection/index"].id.get_chunk_info(0)
-    data = bytearray(path.read_bytes())
-    data[chunk.byte_offset + 3] ^= 0xFF
-    path.write_bytes(bytes(data))
-    refuses(["inspect", "compress_tiny_4.h5"], copy, 0, 4, ["compress_tiny_4.h5", "damaged"])
-
-
-@pytest.mark.parametrize(
-    ("attribute", "value", "naming"),
-    [
-        ("schema_version", 99, ["schema_version", "99", "newer"]),
-        ("search_version", 99, ["search_version", "99"]),
-        ("task", "events", ["task", "events"]),
-    ],
-)
-def test_other_versions(copy, attribute, value, naming):
-    import h5py
-
-    with h5py.File(copy / "compress_tiny_4.h5", "r+") as file:
-        file.attrs[attribute] = value
-    refuses(["runcard.yml"], copy, 0, 4, ["compress_tiny_4.h5", *naming])
-
-
-def test_missing_dataset(copy):
-    import h5py
-
-    with h5py.File(copy / "compress_tiny_4.h5", "r+") as file:
-        del file["/history/erf"]
-    refuses(["runcard.yml"], copy, 0, 4, ["compress_tiny_4.h5", "/history/erf is missing"])
-
-
-def test_foreign_set_in_the_way(copy):
-    shutil.rmtree(copy / "tiny_compressed_4")
-    (copy / "tiny_compressed_4").mkdir()
-    (copy / "tiny_compressed_4" / "precious.txt").write_text("mine")
-    refuses(["get-grid", "-i", "compress_tiny_4.h5"], copy, 0, 5, ["tiny_compressed_4"])
-
-
-def test_unknown_path_in_the_file(copy):
-    refuses(["inspect", "compress_tiny_4.h5", "/nowhere"], copy, 0, 4, ["/nowhere", "/selection/index"])
+@pytest.mark.parametrize(("name", "ranks"), BOTH)
+def test_bad_input_is_refused_with_one_message(request, tmp_path, finished, name, ranks):
+    case = CASES[name]
+    if name in BY_THEMSELVES:
+        place = tmp_path / "place"
+        case.prepare(finished, place)
+        before, began = digest(place), time.monotonic()
+        said = compress(case.arguments, place, ranks)
+        assert time.monotonic() - began < 20
+    else:
+        place, before = request.getfixturevalue("shared")(name, ranks)
+        said = together(place, ranks)
+    assert said.returncode == case.code, said.stderr
+    assert said.stderr.count("compress-mpi: error") == 1, said.stderr
+    assert "Traceback" not in said.stderr + said.stdout
+    assert not re.search("abort", said.stderr, re.IGNORECASE), "the launcher must have nothing to say"
+    for word in case.naming:
+        assert word in said.stderr, f"{word!r} is not in: {said.stderr}"
+    assert digest(place) == before
