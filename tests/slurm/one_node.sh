@@ -11,12 +11,14 @@
 #
 # Knobs: SLURM1_DIR   state directory            (default slurm1 under TMPDIR)
 #        SLURM1_CPUS  CPUs the node claims       (default 16; need not exist)
+#        SLURM1_GPUS  pretended GPUs             (default 2)
 #        SLURM1_PORT  first of two TCP ports     (default 16817)
 # Needs root. A changed knob takes effect after a stop.
 set -euo pipefail
 
 D=${SLURM1_DIR:-${TMPDIR:-/tmp}/slurm1}
 CPUS=${SLURM1_CPUS:-16}
+GPUS=${SLURM1_GPUS:-2}
 PORT=${SLURM1_PORT:-16817}
 HOST=$(hostname -s)
 export SLURM_CONF=$D/slurm.conf
@@ -50,8 +52,21 @@ install_packages() {
     apt-get install -y -q --no-install-recommends slurm-wlm slurm-wlm-basic-plugins munge
 }
 
+write_gres() {
+    local i
+    : > "$D/gres.conf"
+    # slurmd wants device files; with copies of /dev/null's numbers it sets CUDA_VISIBLE_DEVICES as on a real node
+    for ((i = 0; i < GPUS; i++)); do
+        [ -c "$D/gpu$i" ] || mknod "$D/gpu$i" c 1 3 2>/dev/null || break
+        echo "NodeName=$HOST Name=gpu File=$D/gpu$i" >> "$D/gres.conf"
+    done
+    # where nobody may make devices: a bare count
+    [ "$i" -eq "$GPUS" ] || echo "NodeName=$HOST Name=gpu Count=$GPUS" > "$D/gres.conf"
+}
+
 write_conf() {
     local mem
+    write_gres
     mem=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo)
     cat > "$D/slurm.conf" <<CONF
 ClusterName=onenode
@@ -75,6 +90,7 @@ AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 JobCompType=jobcomp/filetxt
 JobCompLoc=$D/jobcomp.log
+GresTypes=gpu
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 MpiDefault=none
@@ -87,8 +103,9 @@ ReturnToService=2
 JobRequeue=1
 KillWait=5
 MinJobAge=3600
-NodeName=$HOST NodeAddr=127.0.0.1 CPUs=$CPUS Sockets=1 CoresPerSocket=$CPUS ThreadsPerCore=1 RealMemory=$mem State=UNKNOWN
+NodeName=$HOST NodeAddr=127.0.0.1 CPUs=$CPUS Sockets=1 CoresPerSocket=$CPUS ThreadsPerCore=1 RealMemory=$mem Gres=gpu:$GPUS State=UNKNOWN
 PartitionName=cpu Nodes=$HOST Default=YES MaxTime=1:00:00 State=UP
+PartitionName=gpu Nodes=$HOST MaxTime=1:00:00 State=UP
 CONF
 }
 
@@ -141,5 +158,5 @@ case "${1:-}" in
                  if alive $x; then echo "$x up"; else echo "$x down"; fi
              done; if alive slurmctld; then sinfo; squeue; fi ;;
     stop)    stop ;;
-    *)       sed -n '2,15p' "$0"; exit 2 ;;
+    *)       sed -n '2,16p' "$0"; exit 2 ;;
 esac

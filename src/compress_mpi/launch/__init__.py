@@ -1,0 +1,1 @@
+"""Run a stage of a workflow elsewhere: in a process of its own, or as a job of a scheduler."""
