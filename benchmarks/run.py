@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "main"]
 
-NAMES = ("kernel", "floors", "trials", "search", "ranks", "scaling", "memory", "large")
+NAMES = ("kernel", "floors", "trials", "search", "ranks", "scaling", "memory", "large", "enhanced")
 FORMAT = 1
 """Of the JSON file; raise it when a reader would have to change."""
 
@@ -116,6 +116,7 @@ def _outcomes(
     names: Sequence[str], scale: Scale, pdf: str, folders: Sequence[Path]
 ) -> tuple[dict[str, Outcome], dict[str, str]]:
     """What the benchmarks found, and why others failed."""
+    import enhanced
     import floors
     import kernel
     import large
@@ -138,6 +139,7 @@ def _outcomes(
         "scaling": lambda: scaling.measure(case(), scale),
         "memory": lambda: memory.measure(scale, pdf, folders),
         "large": lambda: large.measure(scale),
+        "enhanced": lambda: enhanced.measure(case(), scale),
     }
     found, failed = {}, {}
     for name in (name for name in NAMES if name in names):

@@ -17,6 +17,7 @@ import click
 from compress_mpi import __version__
 from compress_mpi import cli_options as shared
 from compress_mpi.cli_companions import COMMANDS
+from compress_mpi.cli_evolution import evolve
 from compress_mpi.cli_options import CONTEXT, FILE
 from compress_mpi.errors import EXIT_CODES, CompressError, RuncardError
 from compress_mpi.parallel.launcher import is_first_process, prepare_environment
@@ -71,6 +72,25 @@ def run(ctx: click.Context, **options: Any) -> None:
     ctx.obj["job"] = ("run", options)
 
 
+@cli.command(context_settings=CONTEXT, epilog=_EPILOG)
+@click.argument("runcard", type=FILE)
+@shared.set_option
+@shared.backend
+@shared.pdf_path
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@click.pass_context
+def enhance(ctx: click.Context, overrides: Sequence[str], **options: Any) -> None:
+    """Make the enhanced set of a runcard and nothing else, such as on a GPU node.
+
+    A later run of the same runcard finds it and goes on from there.
+
+    \b
+    Example:
+      compress-mpi enhance runcard.yml --set generator=flow
+    """
+    ctx.obj["job"] = ("run", {"overrides": (*overrides, "task=enhance"), **options})
+
+
 @cli.command(context_settings=CONTEXT)
 @shared.pdf_path
 @click.pass_context
@@ -100,11 +120,13 @@ def doctor(ctx: click.Context, folders: Sequence[Path]) -> None:
     default=Path(),
     type=FILE,
     metavar="DIR",
-    help="Folder for the set; default: here.",
+    help="Folder for the sets; default: here.",
 )
 @shared.pdf_path
 def get_grid(file: Path, folder: Path, folders: Sequence[Path]) -> None:
-    """Write the compressed LHAPDF set of a result.
+    """Write the compressed LHAPDF set of a result, and its polished set if it has one.
+
+    A result of an enhanced prior needs the enhanced set, which is looked for in the folder lhapdf beside it.
 
     \b
     Example:
@@ -112,7 +134,7 @@ def get_grid(file: Path, folder: Path, folders: Sequence[Path]) -> None:
     """
     from compress_mpi.workflows.get_grid import write_grid_of
 
-    click.echo(write_grid_of(file, folder, folders))
+    click.echo("\n".join(map(str, write_grid_of(file, folder, folders))))
 
 
 @cli.command(context_settings=CONTEXT)
@@ -194,6 +216,7 @@ def demo_set(
     click.echo(write_demo_set(folder, number, name, DEMO_SEED if seed is None else seed, sort))
 
 
+cli.add_command(evolve)
 for _command in COMMANDS:
     cli.add_command(_command)
 
@@ -263,6 +286,11 @@ def _launch(command: str, options: dict[str, Any]) -> int:
             from compress_mpi.workflows.doctor import examine
 
             return examine(team, options["folders"])
+        if command == "evolve":
+            from compress_mpi.workflows.evolve import EvolveOptions
+            from compress_mpi.workflows.evolve import run as run_evolve
+
+            return run_evolve(EvolveOptions(**options), team, signals)
         from compress_mpi.workflows.compress import Options
         from compress_mpi.workflows.compress import run as run_compress
 

@@ -70,11 +70,34 @@ def test_the_bottom_imports_nothing_of_the_house():
 
 def test_heavy_libraries_are_imported_where_they_are_needed():
     """128 ranks import the top level of everything that the search touches."""
-    heavy = {"h5py", "matplotlib", "rich", "neopdf", "lhapdf", "cma", "jinja2", "torch", "scipy"}
+    heavy = {"h5py", "matplotlib", "rich", "neopdf", "lhapdf", "cma", "jinja2", "torch", "zuko", "scipy"}
     wrong = []
     for path in sorted(ROOT.rglob("*.py")):
+        if path.parent.name == "models":
+            continue  # imported where a network is trained, see below
         for node in ast.parse(path.read_text()).body:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             wrong += [f"{path.name}: {name}" for name in names if name.split(".")[0] in heavy]
+    assert not wrong
+
+
+def test_torch_stays_in_the_models():
+    """The extra is optional: who trains a network imports its module inside the function that does."""
+    light = {"compress_mpi.models.training", "compress_mpi.models.specification"}
+    wrong = []
+    for path in sorted(ROOT.rglob("*.py")):
+        if path.parent.name == "models":
+            continue
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            at_top = node in tree.body
+            wrong += [
+                f"{path.name}: {name}"
+                for name in names
+                if name.split(".")[0] == "zuko"
+                or (at_top and name.startswith("compress_mpi.models") and name not in light)
+            ]
     assert not wrong

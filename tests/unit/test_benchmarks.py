@@ -14,6 +14,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import enhanced  # noqa: E402
 import floors  # noqa: E402
 import jobs  # noqa: E402
 import kernel  # noqa: E402
@@ -282,3 +283,13 @@ def test_nonsense_is_refused_at_once(words, tmp_path):
     assert done.returncode == 2
     assert "error: argument" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_enhanced_compares_at_equal_evaluations(case):
+    outcome = enhanced.measure(case, TINY)
+    for end in ("enhanced", "direct", "adiabatic", "prior alone, equal evaluations"):
+        assert np.all(values(outcome, f"N = 6: {end}") > 0)
+    best = np.minimum(values(outcome, "N = 6: direct"), values(outcome, "N = 6: adiabatic"))
+    expected = np.minimum(best, values(outcome, "N = 6: prior alone, one phase"))
+    assert np.array_equal(values(outcome, "N = 6: enhanced"), expected)
+    assert np.all(values(outcome, "N = 6: the prior's selection, polished / not") <= 1)

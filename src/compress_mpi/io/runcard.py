@@ -8,8 +8,8 @@ Existing pyCompressor runcards load unchanged.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,15 @@ from pydantic_core import ErrorDetails
 from compress_mpi.errors import RuncardError
 from compress_mpi.io.runcard_keys import ALIASES, CANONICAL, Card
 from compress_mpi.io.runcard_yaml import parse_yaml
-from compress_mpi.io.settings import PUBLISHED_ESTIMATORS, CompressConfig, Estimators, Gans
+from compress_mpi.io.settings import (
+    PUBLISHED_ESTIMATORS,
+    CompressConfig,
+    Estimators,
+    Gans,
+    Generator,
+    Launch,
+    Polish,
+)
 from compress_mpi.io.values import SetEntry, show
 
 __all__ = [
@@ -28,20 +36,32 @@ __all__ = [
     "CompressConfig",
     "Estimators",
     "Gans",
+    "Generator",
     "KeyRow",
+    "Launch",
+    "Polish",
     "RuncardSource",
     "describe",
     "differences",
     "load_runcard",
+    "without_enhancement",
 ]
 
-RESUMABLE_KEYS = frozenset({"time_limit", "checkpoint_interval", "output"})
-"""Keys that may change between a run and its continuation: they do not touch the answer."""
+RESUMABLE_KEYS = frozenset({"time_limit", "checkpoint_interval", "output", "launch", "polish"})
+"""Keys and sections that may change between a run and its continuation: they do not touch the answer."""
 
 _ONLY_IF_GIVEN = frozenset({"pdfsetting.combined_name"})
 """Keys that most runs have no use for: results of earlier releases do not know them either."""
 
-_OTHER_TASKS = ("enhance", "events", "scan", "fit", "simulate", "infer")
+_ONLY_IF: dict[str, Callable[[CompressConfig], bool]] = {
+    "generator": lambda config: config.gans.enhance,
+    "evolution": lambda config: config.gans.enhance,
+    "launch": lambda config: config.gans.enhance,
+    "polish": lambda config: config.polish.radius is not None,
+}
+"""Sections that say something only in some runs."""
+
+_OTHER_TASKS = ("events", "scan", "fit", "simulate", "infer")
 _LARGEST_CARD = 1 << 20  # bytes; a result file given by mistake is not read to its end
 
 
@@ -92,7 +112,9 @@ def load_runcard(path: Path | str, overrides: Sequence[str] = ()) -> RuncardSour
     text = _read_text(path)
     card = _gather(parse_yaml(text, str(path)), str(path), overrides)
     config = _validate(card, str(path))
-    return RuncardSource(config, text, path, effective(config), _warnings(card, path), tuple(overrides))
+    return RuncardSource(
+        config, text, path, effective(config), _warnings(card, path, config), tuple(overrides)
+    )
 
 
 def complete(
@@ -120,7 +142,7 @@ def complete(
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What changed between two ``effective`` contents, one line per key.
 
-    Keys in ``RESUMABLE_KEYS`` are left out.
+    ``RESUMABLE_KEYS``, keys or sections, are left out.
 
     Parameters
     ----------
@@ -133,7 +155,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         Such as ``minimization.seed: 3 in the file, 4 now``; empty where nothing that matters changed.
     """
     before, now = dict(_flat(old)), dict(_flat(new))
-    keys = [key for key in {**before, **now} if key not in RESUMABLE_KEYS]
+    keys = [key for key in {**before, **now} if not {key, key.partition(".")[0]} & RESUMABLE_KEYS]
     return [
         f"{key}: {_shown(before, key)} in the file, {_shown(now, key)} now"
         for key in keys
@@ -192,7 +214,11 @@ def _validate(card: Card, where: str) -> CompressConfig:
     if task in _OTHER_TASKS:
         # Its own keys would only be a list of unknown ones.
         origin = card.written(("task",), where).origin
-        raise RuncardError(f"{origin}: task: this release runs 'compress', not '{task}'")
+        raise RuncardError(f"{origin}: task: this release runs 'compress' and 'enhance', not '{task}'")
+    if task == "enhance":
+        # no size is selected, and a card that asks for the task asks for the enhancement
+        fields.setdefault("compressed", 2)
+        fields["gans"] = {**fields.get("gans", {}), "enhance": True}
     try:
         config = CompressConfig(**fields)
     except ValidationError as error:
@@ -235,10 +261,19 @@ def effective(config: CompressConfig) -> dict[str, Any]:
             value = getattr(value, name)
         if value is None and key in _ONLY_IF_GIVEN:
             continue
+        if not _ONLY_IF.get(path[0], lambda _: True)(config):
+            continue
         section, _, name = key.rpartition(".")
         place = content.setdefault(section, {}) if section else content
         place[name] = _jsonable(value)
     return content
+
+
+def without_enhancement(source: RuncardSource) -> RuncardSource:
+    """The same runcard for the prior alone: what its first phase does, and what a run without enhancement did."""
+    plain = {name: type(getattr(source.config, name))() for name in ("gans", "generator", "polish", "launch")}
+    config = source.config.model_copy(update={**plain, "existing_enhanced": False, "evolution": "linear"})
+    return replace(source, config=config, effective=effective(config))
 
 
 def _jsonable(value: Any) -> Any:
@@ -247,10 +282,12 @@ def _jsonable(value: Any) -> Any:
     return [_jsonable(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _warnings(card: Card, path: Path) -> tuple[str, ...]:
+def _warnings(card: Card, path: Path, config: CompressConfig) -> tuple[str, ...]:
     if not card.ignored:
         return ()
     keys = ", ".join(dict.fromkeys(card.ignored))
+    if config.gans.enhance:
+        return (f"{path}: {keys}: without effect here; a network takes its settings from gans.runcard",)
     hint = (
         " (scale and nodes of the compression are q0 and xgrid)" if {"q", "x_grid"} & {*card.ignored} else ""
     )

@@ -40,6 +40,26 @@ CANONICAL: dict[str, tuple[str, ...]] = {
     "gans.enhance": ("gans", "enhance"),
     "gans.runcard": ("gans", "runcard"),
     "gans.total_replicas": ("gans", "total_replicas"),
+    "generator.kind": ("generator", "kind"),
+    "generator.variance": ("generator", "variance"),
+    "generator.spread": ("generator", "spread"),
+    "generator.bandwidth": ("generator", "bandwidth"),
+    "generator.components": ("generator", "components"),
+    "generator.epochs": ("generator", "epochs"),
+    "generator.device": ("generator", "device"),
+    "evolution": ("evolution",),
+    "polish.radius": ("polish", "radius"),
+    "polish.steps": ("polish", "steps"),
+    "polish.candidates": ("polish", "candidates"),
+    "launch.where": ("launch", "where"),
+    "launch.gpus": ("launch", "gpus"),
+    "launch.cores": ("launch", "cores"),
+    "launch.partition": ("launch", "partition"),
+    "launch.account": ("launch", "account"),
+    "launch.time": ("launch", "time"),
+    "launch.modules": ("launch", "modules"),
+    "launch.environment": ("launch", "environment"),
+    "launch.options": ("launch", "options"),
     "auto.factor": ("auto", "factor"),
     "auto.random_size": ("auto", "random_size"),
     "auto.tolerance": ("auto", "tolerance"),
@@ -73,6 +93,9 @@ ALIASES: dict[str, str] = {
     "nbgen": "gans.total_replicas",
 }
 """Top-level spelling -> canonical key."""
+
+SHORT: dict[str, str] = {"generator": "kind"}
+"""Section -> the key that a single word in its place stands for."""
 
 GAN_KEYS: tuple[str, ...] = (
     *("q", "x_grid", "architecture", "g_nodes", "d_nodes", "g_act", "d_act", "d_opt", "gan_opt"),
@@ -162,6 +185,9 @@ class Card:
 
     def _take_section(self, section: str, value: Any, origin: str) -> None:
         known = _SECTIONS[section]
+        short = SHORT.get(section)
+        if short is not None and isinstance(value, str):
+            value = {short: value}
         if not isinstance(value, Mapping | None):
             self._note(origin, section, f"expected a mapping with {', '.join(known)}, got {show(value)}")
             return

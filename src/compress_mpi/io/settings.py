@@ -27,9 +27,18 @@ from pydantic import (
 from compress_mpi.io import values
 from compress_mpi.types import ESTIMATOR_LISTS, ESTIMATORS
 
-__all__ = ["PUBLISHED_ESTIMATORS", "Auto", "CompressConfig", "Estimators", "Gans", "Portfolio"]
+__all__ = [
+    "PUBLISHED_ESTIMATORS",
+    "Auto",
+    "CompressConfig",
+    "Estimators",
+    "Gans",
+    "Generator",
+    "Launch",
+    "Polish",
+    "Portfolio",
+]
 
-_PRIOR_ONLY = "this release selects from the prior only; set this key to false"
 _INT64_MAX = 2**63 - 1
 
 Sizes = Annotated[Literal["auto"] | tuple[int, ...], BeforeValidator(values.sizes)]
@@ -38,6 +47,9 @@ Nodes = Annotated[Literal["published", "lhapdf"] | tuple[float, ...], BeforeVali
 Scales = Annotated[float | tuple[float, ...], BeforeValidator(values.scales)]
 PriorSets = Annotated[str | tuple[values.SetEntry, ...], BeforeValidator(values.prior_sets)]
 Seconds = Annotated[float, BeforeValidator(values.seconds)]
+Names = Annotated[tuple[str, ...], BeforeValidator(values.names)]
+Environment = Annotated[dict[str, str], BeforeValidator(values.environment)]
+Options = Annotated[dict[str, str], BeforeValidator(values.options)]
 
 
 def _setting(default: Any, expects: str, doc: str, **limits: Any) -> Any:
@@ -110,24 +122,111 @@ class Portfolio(_Section):
 
 
 class Gans(_Section):
-    """Enhancement of the prior, accepted so that existing runcards load; off in this release."""
+    """Enhancement of the prior, in the words of pyCompressor."""
 
     enhance: StrictBool = _setting(
-        False, "true or false", "Enhance the prior first; only false in this release."
+        False, "true or false", "Make more replicas than the prior has, and select from them too."
     )
     runcard: StrictStr | None = _setting(
-        None, "the name of a GAN runcard", "GAN runcard; without effect while enhance is false."
+        None,
+        "the name of a ganpdfs runcard, or nothing",
+        "ganpdfs runcard with the parameters of the networks, relative to this card; .yml may be left out. With it"
+        " the generator is gan unless another is asked for.",
     )
     total_replicas: StrictInt | None = _setting(
-        None, "an integer >= 1", "Size of the enhanced set; without effect while enhance is false.", ge=1
+        None,
+        "an integer >= 2, or nothing",
+        "Size of the enhanced set, the replicas of the prior included; nothing: three times the prior.",
+        ge=2,
+        le=1_000_000,
     )
 
-    @field_validator("enhance")
-    @classmethod
-    def _off(cls, value: bool) -> bool:
-        if value:
-            raise ValueError(_PRIOR_ONLY)
-        return value
+
+class Generator(_Section):
+    """What makes new replicas."""
+
+    kind: Literal["auto", "mix", "kde", "flow", "gan"] = _setting(
+        "auto",
+        "'auto', 'mix', 'kde', 'flow' or 'gan'",
+        "Weighted sums of a few replicas, a kernel density estimate, a normalising flow, or a generative adversarial"
+        " network; auto: gan where gans.runcard is given, else mix.",
+    )
+    variance: Annotated[float, Strict()] = _setting(
+        0.99999,
+        "a number between 0 and 1",
+        "Part of the scaled variance of the prior that the principal components hold.",
+        gt=0,
+        lt=1,
+    )
+    spread: Annotated[float, Strict()] = _setting(
+        0.6,
+        "a number > 0",
+        "mix: weight of the difference of two replicas that is added to a third.",
+        gt=0,
+        le=10,
+    )
+    bandwidth: Annotated[float, Strict()] = _setting(
+        0.3, "a number between 0 and 1", "kde: width of the kernel in standard deviations.", gt=0, lt=1
+    )
+    components: StrictInt | None = _setting(
+        None,
+        "an integer >= 1, or nothing",
+        "flow, gan: leading components that the network learns.",
+        ge=1,
+        le=1000,
+    )
+    epochs: StrictInt | None = _setting(
+        None, "an integer >= 1, or nothing", "flow, gan: epochs of training at most.", ge=1, le=10_000_000
+    )
+    device: Literal["auto", "cpu", "cuda"] = _setting(
+        "auto", "'auto', 'cpu' or 'cuda'", "flow, gan: where to train; auto: on a GPU if there is one."
+    )
+
+
+class Polish(_Section):
+    """Continuous improvement of a selection."""
+
+    radius: Annotated[float, Strict()] | None = _setting(
+        None,
+        "a number > 0, or nothing",
+        "How far each selected replica may move along each principal component, in standard deviations of the prior;"
+        " nothing: no polish.",
+        gt=0,
+        le=10,
+        allow_inf_nan=False,
+    )
+    steps: StrictInt = _setting(800, "an integer >= 1", "Steps of the minimisation.", ge=1, le=1_000_000)
+    candidates: StrictInt = _setting(
+        2,
+        "an integer >= 1",
+        "Independent minimisations, shared by the ranks; the best one counts.",
+        ge=1,
+        le=10_000,
+    )
+
+
+class Launch(_Section):
+    """Where a stage that trains a network runs."""
+
+    where: Literal["local", "process", "slurm", "pbs", "pbs_classic", "lsf"] = _setting(
+        "local",
+        "'local', 'process', 'slurm', 'pbs', 'pbs_classic' or 'lsf'",
+        "In rank 0 itself, in a process of its own on the same machine, or in a job of its own.",
+    )
+    gpus: StrictInt = _setting(1, "an integer >= 0", "GPUs of the job.", ge=0, le=1024)
+    cores: StrictInt | None = _setting(
+        None, "an integer >= 1, or nothing", "Cores of the job.", ge=1, le=4096
+    )
+    partition: StrictStr | None = _setting(None, "a name, or nothing", "Partition or queue.")
+    account: StrictStr | None = _setting(None, "a name, or nothing", "Account or project that is charged.")
+    time: Seconds = _setting(3600.0, values.EXPECTS_SECONDS, "Wall time of the job.")
+    modules: Names = _setting((), "a list of names", "Modules to load before the stage starts.")
+    environment: Environment = _setting(
+        {}, "a mapping of names to texts", "Environment variables to set before the stage starts."
+    )
+    options: Options = _setting(
+        {}, "a mapping of names to texts", "Further options of the scheduler by their long names, such as qos."
+    )
 
 
 class Auto(_Section):
@@ -175,7 +274,11 @@ class Auto(_Section):
 class CompressConfig(_Section):
     """Everything that decides what a compression does."""
 
-    task: Literal["compress"] = _setting("compress", "'compress'", "What to do.")
+    task: Literal["compress", "enhance"] = _setting(
+        "compress",
+        "'compress' or 'enhance'",
+        "What to do: select replicas, or only make the enhanced set.",
+    )
     pdf: PriorSets = _setting(
         ...,
         values.EXPECTS_PDF,
@@ -191,7 +294,9 @@ class CompressConfig(_Section):
         " joined by ``_``.",
     )
     existing_enhanced: StrictBool = _setting(
-        False, "true or false", "Select from an existing enhanced set; only false in this release."
+        False,
+        "true or false",
+        "Select also from the set PDF_enhanced that is there already; its members are not made anew.",
     )
     compressed: Sizes = _setting(
         ...,
@@ -260,9 +365,26 @@ class CompressConfig(_Section):
         "What compressed: auto asks for.",
     )
     gans: Gans = _setting(
-        Gans(),
-        "a mapping with enhance, runcard, total_replicas",
-        "Enhancement of the prior; off in this release.",
+        Gans(), "a mapping with enhance, runcard, total_replicas", "Enhancement of the prior."
+    )
+    generator: Generator = _setting(
+        Generator(),
+        "a mapping with kind, variance, spread, bandwidth, components, epochs, device, or just the kind",
+        "What makes new replicas where gans.enhance is true.",
+    )
+    evolution: Literal["linear", "eko"] = _setting(
+        "linear",
+        "'linear' or 'eko'",
+        "How new replicas get their values at all scales: as the same sums of replicas of the prior, or by DGLAP"
+        " evolution from q0.",
+    )
+    polish: Polish = _setting(
+        Polish(), "a mapping with radius, steps, candidates", "Continuous improvement of the selection."
+    )
+    launch: Launch = _setting(
+        Launch(),
+        "a mapping with where, gpus, cores, partition, account, time, modules, environment, options",
+        "Where networks are trained.",
     )
     q0: Scales = _setting(
         1.65,
@@ -378,9 +500,24 @@ class CompressConfig(_Section):
             raise ValueError(f"expected a path, got {values.show(value)}")
         return value
 
-    @field_validator("existing_enhanced")
+    @field_validator("gans")
     @classmethod
-    def _prior_only(cls, value: bool) -> bool:
-        if value:
-            raise ValueError(_PRIOR_ONLY)
+    def _sizes_are_known(cls, value: Gans, info: ValidationInfo) -> Gans:
+        enhanced = value.enhance or info.data.get("existing_enhanced")
+        if enhanced and isinstance(info.data.get("compressed"), str):
+            raise ValueError(
+                "compressed: auto looks for a size of the prior alone; give sizes, or leave the enhancement out"
+            )
         return value
+
+    @property
+    def enhanced(self) -> bool:
+        """Whether there is more to select from than the prior."""
+        return self.gans.enhance or self.existing_enhanced
+
+    @property
+    def generator_kind(self) -> str:
+        """Generator of new replicas, ``auto`` resolved."""
+        if self.generator.kind != "auto":
+            return self.generator.kind
+        return "gan" if self.gans.runcard is not None else "mix"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,21 @@ from compress_mpi.io.pdfset import PDFSet
 from compress_mpi.io.setfolder import MARK, new_set
 from compress_mpi.types import FloatArray
 
-__all__ = ["average", "write_subset"]
+__all__ = ["average", "write_replicas", "write_subset"]
 
 _CENTRAL = "PdfType: central\nFormat: lhagrid1"
+_DIGITS = 10
+"""Of combinations: four more than priors usually have."""
 
 
-def write_subset(pdfset: PDFSet, replicas: Sequence[int], folder: Path, name: str, description: str) -> Path:
+def write_subset(
+    pdfset: PDFSet,
+    replicas: Sequence[int],
+    folder: Path,
+    name: str,
+    description: str,
+    files: Mapping[int, Path] | None = None,
+) -> Path:
     """Write selected replicas as an LHAPDF set.
 
     Parameters
@@ -35,6 +44,8 @@ def write_subset(pdfset: PDFSet, replicas: Sequence[int], folder: Path, name: st
     name : str
     description : str
         New ``SetDesc``.
+    files : mapping of Path, optional
+        Files that stand for some numbers in place of the prior's own.
 
     Returns
     -------
@@ -50,12 +61,46 @@ def write_subset(pdfset: PDFSet, replicas: Sequence[int], folder: Path, name: st
     """
     numbers = _require_numbers(pdfset, replicas)
     _require_elsewhere(pdfset, Path(folder) / name)
-    central = GridFile(_CENTRAL, average([pdfset.member_path(number) for number in numbers]))
+    elsewhere = files or {}
+    paths = [elsewhere.get(number, pdfset.member_path(number)) for number in numbers]
+    central = GridFile(_CENTRAL, average(paths))
     info = _info(pdfset, len(numbers), description)
     with new_set(folder, name) as draft:
         write_grid(draft / f"{name}_0000.dat", central)
-        for k, number in enumerate(numbers, 1):
-            (draft / f"{name}_{k:04d}.dat").write_bytes(read_bytes(pdfset.member_path(number)))
+        for k, path in enumerate(paths, 1):
+            (draft / f"{name}_{k:04d}.dat").write_bytes(read_bytes(path))
+        (draft / f"{name}.info").write_text(info, encoding="utf-8", newline="\n")
+    return Path(folder) / name
+
+
+def write_replicas(
+    pdfset: PDFSet, grids: Sequence[GridFile], folder: Path, name: str, description: str
+) -> Path:
+    """Write replicas made of those of a set as an LHAPDF set.
+
+    Parameters
+    ----------
+    pdfset : PDFSet
+        The prior, whose ``.info`` file says everything else.
+    grids : sequence of GridFile
+        Members 1, 2, ..., all on the same knots.
+    folder, name, description
+        As in ``write_subset``.
+
+    Raises
+    ------
+    PDFSetError
+        If a value is not finite.
+    OutputError
+        If the target is not this program's to replace, or cannot be written.
+    """
+    _require_elsewhere(pdfset, Path(folder) / name)
+    info = _info(pdfset, len(grids), description)
+    with new_set(folder, name) as draft:
+        for k, grid in enumerate(grids, 1):
+            write_grid(draft / f"{name}_{k:04d}.dat", grid, _DIGITS)
+        paths = [draft / f"{name}_{k:04d}.dat" for k in range(1, len(grids) + 1)]
+        write_grid(draft / f"{name}_0000.dat", GridFile(_CENTRAL, average(paths)))
         (draft / f"{name}.info").write_text(info, encoding="utf-8", newline="\n")
     return Path(folder) / name
 

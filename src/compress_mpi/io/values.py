@@ -26,9 +26,12 @@ __all__ = [
     "EXPECTS_TOLERANCE",
     "SetEntry",
     "combined_name",
+    "environment",
     "estimator_names",
+    "names",
     "nearest",
     "nodes",
+    "options",
     "prior_sets",
     "scales",
     "seconds",
@@ -49,6 +52,9 @@ _CLOCK = re.compile(r"(?:(?P<d>\d{1,4})-)?(?P<h>\d{1,5}):(?P<m>[0-5]\d):(?P<s>[0
 _UNITS = re.compile(
     r"\s*".join(rf"(?:(?P<{unit}>\d{{1,9}}(?:\.\d{{1,9}})?)\s*{unit})?" for unit in "dhms"), re.ASCII
 )
+_WORD = re.compile(r"[\w.,:@+=/-]+", re.ASCII)
+_OPTION = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 _MOST_REPLICAS = 1_000_000
 _INT64_MAX = 2**63 - 1
@@ -297,3 +303,34 @@ def _refuse_repeats(items: Sequence[Any]) -> None:
     for item in items:
         if items.count(item) > 1:
             raise ValueError(f"{show(item)} is listed twice; list it once")
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """A list of single words, such as modules."""
+    listed = value if isinstance(value, list | tuple) else [value] if isinstance(value, str) else None
+    if listed is None or not all(isinstance(item, str) and _WORD.fullmatch(item) for item in listed):
+        raise ValueError(f"expected a list of names without blanks, got {show(value)}")
+    return tuple(listed)
+
+
+def environment(value: Any) -> dict[str, str]:
+    """Environment variables; numbers become text."""
+    return _texts(value, _VARIABLE, "names of environment variables")
+
+
+def options(value: Any) -> dict[str, str]:
+    """Options of a scheduler; numbers become text."""
+    return _texts(value, _OPTION, "long names of options without dashes before them")
+
+
+def _texts(value: Any, pattern: re.Pattern[str], wanted: str) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a mapping of names to texts, got {show(value)}")
+    for name, text in value.items():
+        if not isinstance(name, str) or not pattern.fullmatch(name):
+            raise ValueError(f"expected {wanted}, got {show(name)}")
+        if isinstance(text, bool) or not isinstance(text, str | int | float):
+            raise ValueError(f"{name}: expected a text, got {show(text)}")
+        if not str(text).isprintable():
+            raise ValueError(f"{name}: expected one line of text, got {show(text)}")
+    return {name: str(text) for name, text in value.items()}

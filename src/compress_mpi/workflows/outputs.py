@@ -17,7 +17,9 @@ __all__ = [
     "Outputs",
     "SharedLines",
     "companions_missing",
+    "first_phase",
     "merge_lines",
+    "names_a_file",
     "plan_outputs",
     "require_writable",
     "shared_lines",
@@ -35,13 +37,17 @@ class Outputs:
     ----------
     result : Path
         The HDF5 file; everything else lies in its folder.
-    set_name : str
-        Name of the compressed LHAPDF set.
+    pdf : str
+        Name of the prior.
+    n_rep : int
+    pool : str
+        Name of the set that is selected from where that is not the prior, else empty.
     """
 
     result: Path
     pdf: str
     n_rep: int
+    pool: str = ""
 
     @property
     def folder(self) -> Path:
@@ -51,12 +57,17 @@ class Outputs:
     @property
     def set_name(self) -> str:
         """Name of the compressed set, as the existing grid builder calls it."""
-        return f"{self.pdf}_compressed_{self.n_rep}"
+        return f"{self.selected_from}_compressed_{self.n_rep}"
+
+    @property
+    def selected_from(self) -> str:
+        """Name of the set that is selected from."""
+        return self.pool or self.pdf
 
     @property
     def compress_dat(self) -> Path:
         """Selected replicas and ERF per iteration, in the existing tool's format."""
-        return self.folder / self.pdf / f"compress_{self.pdf}_{self.n_rep}_output.dat"
+        return self.folder / self.selected_from / f"compress_{self.pdf}_{self.n_rep}_output.dat"
 
     @property
     def erf_random(self) -> Path:
@@ -70,7 +81,7 @@ class Outputs:
 
 
 def plan_outputs(
-    output: str | None, pdf: str, sizes: Sequence[int], numbered: bool | None = None
+    output: str | None, pdf: str, sizes: Sequence[int], numbered: bool | None = None, pool: str = ""
 ) -> list[Outputs]:
     """Name the files of every size.
 
@@ -84,18 +95,41 @@ def plan_outputs(
     sizes : sequence of int
     numbered : bool, optional
         Add ``_N`` also where there is one size; by default only where there are several.
+    pool : str
+        Name of the set that is selected from where that is not the prior.
     """
     target = Path(output) if output else Path()
     plans = []
     for n_rep in sizes:
-        if target.suffix not in _HDF5_SUFFIXES:
-            result = target / f"compress_{pdf}_{n_rep}.h5"
+        if not names_a_file(output):
+            result = target / f"compress_{pool or pdf}_{n_rep}.h5"
         elif numbered or len(sizes) > 1:
             result = target.with_name(f"{target.stem}_{n_rep}{target.suffix}")
         else:
             result = target
-        plans.append(Outputs(result, pdf, n_rep))
+        plans.append(Outputs(result, pdf, n_rep, pool))
     return plans
+
+
+def first_phase(output: Outputs, folder_named: bool) -> Outputs:
+    """Files of the same size for the prior alone.
+
+    Parameters
+    ----------
+    output : Outputs
+        Of a selection from an enhanced set.
+    folder_named : bool
+        Whether results have names of their own; else the user named the file, and this one gets a word more.
+    """
+    if folder_named:
+        return Outputs(output.folder / f"compress_{output.pdf}_{output.n_rep}.h5", output.pdf, output.n_rep)
+    result = output.result.with_name(f"{output.result.stem}_prior{output.result.suffix}")
+    return Outputs(result, output.pdf, output.n_rep)
+
+
+def names_a_file(output: str | None) -> bool:
+    """Whether ``output`` of a runcard is the name of a result file and not of a folder."""
+    return output is not None and Path(output).suffix in _HDF5_SUFFIXES
 
 
 def require_writable(outputs: Outputs) -> None:
@@ -179,7 +213,7 @@ def write_dat(outputs: Outputs, index: IntArray, history: FloatArray) -> None:
     """
     from compress_mpi.io.pycompressor import write_compress_dat
 
-    write_compress_dat(outputs.compress_dat, outputs.pdf, history, index)
+    write_compress_dat(outputs.compress_dat, outputs.selected_from, history, index)
 
 
 def merge_lines(lines: Sequence[SharedLines]) -> None:

@@ -22,7 +22,7 @@ from compress_mpi.types import FloatArray, IntArray
 from compress_mpi.workflows.combine import Combination, build, find_set, plan_combination
 from compress_mpi.workflows.outputs import plan_outputs
 
-__all__ = ["Prior", "PriorPlan", "load_prior", "plan_prior", "read_grid_values"]
+__all__ = ["Prior", "PriorPlan", "digest", "load_prior", "plan_prior", "read_grid_values"]
 
 _PIECE = 256
 
@@ -191,8 +191,8 @@ def load_prior(plan: PriorPlan, team: Any) -> Prior:
         plan = replace(plan, pdfset=build(plan.combination, team))
     shared = team.shared((len(plan.members), plan.n_columns, len(plan.xgrid)))
     shared.fill(_reader(plan, shared.array))
-    digest = team.on_root(lambda: _digest(shared.array))
-    return Prior(plan, shared.array, digest)
+    sha256 = team.on_root(lambda: _digest(shared.array))
+    return Prior(plan, shared.array, sha256)
 
 
 def read_grid_values(plan: PriorPlan, pdfset: PDFSet, members: Sequence[int]) -> FloatArray:
@@ -233,4 +233,9 @@ def _reader(plan: PriorPlan, out: FloatArray) -> Callable[[range], None]:
 def _digest(values: FloatArray) -> str:
     if np.all(values.max(axis=0) == values.min(axis=0)):
         raise PDFSetError("all replicas of the prior are equal at every point; expected Monte Carlo replicas")
+    return digest(values)
+
+
+def digest(values: FloatArray) -> str:
+    """sha256 of the bytes of an array."""
     return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()

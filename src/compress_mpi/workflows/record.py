@@ -19,9 +19,23 @@ from compress_mpi.io.schema import FORMAT, SCHEMA_VERSION
 from compress_mpi.io.store import Tree, read_tree, write_tree
 from compress_mpi.methods.selection.error_function import Reference
 from compress_mpi.types import FloatArray, IntArray
-from compress_mpi.workflows.prior import Prior
+from compress_mpi.workflows.pool import Pool
+from compress_mpi.workflows.prior import Prior, digest
 
-__all__ = ["SEARCH_VERSION", "Launch", "Record", "other_settings", "refuse_other_run", "resume", "start"]
+__all__ = [
+    "PHASES",
+    "SEARCH_VERSION",
+    "Launch",
+    "Record",
+    "other_settings",
+    "refuse_other_run",
+    "resume",
+    "start",
+    "versions",
+]
+
+PHASES = ("prior", "direct", "adiabatic")
+"""Searches of a compression from an enhanced set, in their order."""
 
 SEARCH_VERSION = 2
 """Raised when the same seed gives another search: then old checkpoints cannot be continued."""
@@ -57,11 +71,14 @@ class Record:
         Content of the file as it will be written next.
     names : tuple of str
         Estimators in the ERF.
+    place : str
+        Group of the search at hand: empty where a run is one search, ``/phases/<name>`` while it is in a phase.
     """
 
     path: Path
     tree: Tree
     names: tuple[str, ...]
+    place: str = ""
 
     @property
     def complete(self) -> bool:
@@ -76,7 +93,7 @@ class Record:
     @property
     def history(self) -> FloatArray:
         """Total ERF after each iteration, float64 (iteration,)."""
-        return np.asarray(self.tree.datasets["/history/erf"])
+        return np.asarray(self.tree.datasets[f"{self.place}/history/erf"])
 
     @property
     def n_rep(self) -> int:
@@ -86,7 +103,7 @@ class Record:
     @property
     def elapsed(self) -> FloatArray:
         """Search time over all launches after each iteration, float64 (iteration,), s."""
-        return np.asarray(self.tree.datasets["/history/seconds"])
+        return np.asarray(self.tree.datasets[f"{self.place}/history/seconds"])
 
     @property
     def seconds(self) -> float:
@@ -96,7 +113,7 @@ class Record:
     @property
     def checkpoint(self) -> dict[str, np.ndarray]:
         """State of the search, empty before the first checkpoint."""
-        prefix = "/checkpoint/"
+        prefix = f"{self.place}/checkpoint/"
         return {
             name[len(prefix) :]: np.asarray(value)
             for name, value in self.tree.datasets.items()
@@ -108,7 +125,7 @@ class Record:
         row = {
             "started": _now(),
             **vars(launch),
-            "first_iteration": len(self.history) + 1,
+            "first_iteration": len(self.tree.datasets["/history/erf"]) + 1,
             "end": "running",
         }
         for name, value in row.items():
@@ -136,12 +153,10 @@ class Record:
         state : mapping
             Of the search.
         """
-        self.tree.datasets["/history/iteration"] = np.arange(1, len(history) + 1)
-        self.tree.datasets["/history/erf"] = history
-        self.tree.datasets["/history/seconds"] = seconds
+        self._set_history(self.place, history, seconds)
         for name, value in state.items():
-            self.tree.datasets[f"/checkpoint/{name}"] = value
-        self.tree.attributes["/checkpoint", "iteration"] = len(history)
+            self.tree.datasets[f"{self.place}/checkpoint/{name}"] = value
+        self.tree.attributes[f"{self.place}/checkpoint", "iteration"] = len(history)
 
     def selected(self, index: IntArray, distances: FloatArray, total: float) -> None:
         """Take in the best subset.
@@ -154,10 +169,134 @@ class Record:
         total : float
             ERF.
         """
+        if self.place:
+            self.tree.datasets[f"{self.place}/selection/index"] = index
+            self.tree.attributes[f"{self.place}/selection", "erf"] = total
+            if total > self.tree.attributes.get(("/selection", "erf"), np.inf):
+                return  # an earlier phase did better
+            self.tree.attributes["/selection", "phase"] = self.phase
         self.tree.datasets["/selection/index"] = index
         self.tree.attributes["/selection", "erf"] = total
         for name, value in zip(self.names, distances, strict=True):
             self.tree.attributes[f"/estimators/{name}", "erf"] = float(value)
+
+    @property
+    def phases(self) -> list[str]:
+        """Phases that have begun, in their order."""
+        return [name for name in PHASES if f"/phases/{name}/history/erf" in self.tree.datasets]
+
+    @classmethod
+    def read(cls, path: Path, names: tuple[str, ...]) -> Record:
+        """The record of a result that is there, not to be gone on with."""
+        return cls(path, read_tree(path), names)
+
+    @property
+    def phase(self) -> str:
+        """Phase at hand; empty where a run is one search, or for the run as a whole."""
+        return self.place.removeprefix("/phases/")
+
+    def index_of(self, phase: str) -> IntArray:
+        """Best subset of a phase, int64 (n_rep,), replica numbers."""
+        return np.asarray(self.tree.datasets[f"/phases/{phase}/selection/index"])
+
+    def enter(self, phase: str) -> None:
+        """Turn to a phase, the empty name for the run as a whole; what it has done so far stays."""
+        self.place = f"/phases/{phase}" if phase else ""
+        if phase and phase not in self.phases:
+            self._set_history(self.place, np.zeros(0), np.zeros(0))
+            self.tree.attributes[self.place, "status"] = "running"
+
+    @property
+    def phase_complete(self) -> bool:
+        """Whether nothing is left to do in the phase at hand."""
+        return bool(self.tree.attributes[self.place, "status"] == "complete")
+
+    def leave(self) -> None:
+        """Note that the phase at hand is over; it is not gone on with, so its checkpoint goes."""
+        self.tree.attributes[self.place, "status"] = "complete"
+        prefix = f"{self.place}/checkpoint"
+        for name in [name for name in self.tree.datasets if name.startswith(prefix)]:
+            del self.tree.datasets[name]
+        self.tree.attributes.pop((prefix, "iteration"), None)
+
+    def took_over(self, other: Record) -> None:
+        """Take in, as the phase at hand, what the finished record of another run holds."""
+        datasets, attributes = other.tree.datasets, other.tree.attributes
+        self._set_history(self.place, datasets["/history/erf"], datasets["/history/seconds"])
+        distances = np.array([attributes[f"/estimators/{name}", "erf"] for name in self.names])
+        self.selected(datasets["/selection/index"], distances, float(attributes["/selection", "erf"]))
+        for group, name in (
+            ("history", "evaluations"),
+            ("history", "ended_by"),
+            ("selection", "local_optimum"),
+        ):
+            self.tree.attributes[f"{self.place}/{group}", name] = attributes[f"/{group}", name]
+        self.leave()
+
+    def _set_history(self, place: str, history: FloatArray, seconds: FloatArray) -> None:
+        self.tree.datasets[f"{place}/history/iteration"] = np.arange(1, len(history) + 1)
+        self.tree.datasets[f"{place}/history/erf"] = np.asarray(history)
+        self.tree.datasets[f"{place}/history/seconds"] = np.asarray(seconds)
+
+    def _join_phases(self) -> None:
+        """History of the run as a whole: one phase after the other."""
+        erf, seconds, evaluations, elapsed = [np.zeros(0)], [np.zeros(0)], 0, 0.0
+        for phase in self.phases:
+            times = np.asarray(self.tree.datasets[f"/phases/{phase}/history/seconds"])
+            erf.append(np.asarray(self.tree.datasets[f"/phases/{phase}/history/erf"]))
+            seconds.append(times + elapsed)
+            elapsed += float(times[-1]) if len(times) else 0.0
+            evaluations += int(self.tree.attributes.get((f"/phases/{phase}/history", "evaluations"), 0))
+        self._set_history("", np.minimum.accumulate(np.concatenate(erf)), np.concatenate(seconds))
+        self.tree.attributes["/history", "evaluations"] = evaluations
+        best = self.tree.attributes.get(("/selection", "phase"), self.phases[-1])
+        for group, name in (("history", "ended_by"), ("selection", "local_optimum")):
+            value = self.tree.attributes.get((f"/phases/{best}/{group}", name))
+            if value is not None:
+                self.tree.attributes[f"/{group}", name] = value
+
+    def selections(self) -> list[IntArray]:
+        """Best subsets of the run and of its phases, each once, the lowest ERF first."""
+        groups = ["", *(f"/phases/{name}" for name in self.phases)]
+        found = [
+            (float(self.tree.attributes[f"{group}/selection", "erf"]), group, f"{group}/selection/index")
+            for group in groups
+        ]
+        subsets = [np.asarray(self.tree.datasets[path]) for _, _, path in sorted(found)]
+        return [s for k, s in enumerate(subsets) if not any(np.array_equal(s, t) for t in subsets[:k])]
+
+    def polished(self, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Take in a polish, in place of an earlier one."""
+        self.tree.datasets = {k: v for k, v in self.tree.datasets.items() if not k.startswith("/polish/")}
+        self.tree.attributes = {k: v for k, v in self.tree.attributes.items() if k[0] != "/polish"}
+        self.tree.datasets |= {f"/polish/{name}": np.asarray(value) for name, value in arrays.items()}
+        self.tree.attributes |= {("/polish", name): value for name, value in facts.items()}
+
+    @property
+    def polish_settings(self) -> dict[str, Any] | None:
+        """Settings of the polish that was done, if one was."""
+        text = self.tree.attributes.get(("/polish", "settings"))
+        return None if text is None else dict(json.loads(text))
+
+    @property
+    def polished_set(self) -> str | None:
+        """Name of the polished set, if there is one."""
+        return self.tree.attributes.get(("/polish", "set"))
+
+    @property
+    def polish_outcome(self) -> str | None:
+        """What to say of the polish, None where there was none."""
+        at = self.tree.attributes
+        if ("/polish", "settings") not in at:
+            return None
+        if self.polished_set is None:
+            return f"refused: {json.loads(at['/polish', 'refused'])[0]}"
+        erf, before = float(at["/polish", "erf"]), float(at["/polish", "start_erf"])
+        return f"{self.polished_set}: ERF {erf:.6g}, {erf / before:.2f} of the selection's"
+
+    def polish_array(self, name: str) -> np.ndarray:
+        """One of the arrays of the polish."""
+        return np.asarray(self.tree.datasets[f"/polish/{name}"])
 
     @property
     def compressed_set(self) -> str | None:
@@ -171,9 +310,9 @@ class Record:
 
     def searched(self, evaluations: int, why_done: str | None, certified: bool) -> None:
         """Take in how much was evaluated, what ended the search, and whether the end is a local optimum."""
-        self.tree.attributes["/history", "evaluations"] = evaluations
-        self.tree.attributes["/history", "ended_by"] = why_done or "running"
-        self.tree.attributes["/selection", "local_optimum"] = int(certified)
+        self.tree.attributes[f"{self.place}/history", "evaluations"] = evaluations
+        self.tree.attributes[f"{self.place}/history", "ended_by"] = why_done or "running"
+        self.tree.attributes[f"{self.place}/selection", "local_optimum"] = int(certified)
 
     def completed(self, set_name: str | None) -> None:
         """Note that everything has been written, the compressed set too where it has a name."""
@@ -191,6 +330,8 @@ class Record:
 
     def write(self) -> None:
         """Replace the file on disk."""
+        if self.phases:
+            self._join_phases()
         self.tree.attributes["/", "updated"] = _now()
         write_tree(self.path, self.tree)
 
@@ -199,14 +340,15 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _versions() -> str:
+def versions() -> dict[str, str]:
+    """Versions of everything that may move a result, by name."""
     found = {"python": platform.python_version()}
     for library in _LIBRARIES:
         try:
             found[library] = version(library)
         except PackageNotFoundError:
             continue
-    return json.dumps(found)
+    return found
 
 
 def _settings(source: RuncardSource, n_rep: int) -> str:
@@ -216,13 +358,21 @@ def _settings(source: RuncardSource, n_rep: int) -> str:
 
 
 def start(
-    path: Path, source: RuncardSource, prior: Prior, reference: Reference, n_rep: int, random: FloatArray
+    path: Path,
+    source: RuncardSource,
+    prior: Prior,
+    reference: Reference,
+    n_rep: int,
+    random: FloatArray,
+    pool: Pool | None = None,
 ) -> Record:
     """Begin a record, with the random trials and no history.
 
     Parameters
     ----------
     random : float64 (trials, n_estimator)
+    pool : Pool or None
+        What is selected from, where that is not the prior.
     """
     plan = prior.plan
     tree = Tree()
@@ -250,7 +400,7 @@ def start(
         ("/", "task"): source.config.task,
         ("/", "status"): "running",
         ("/", "created"): _now(),
-        ("/", "versions"): _versions(),
+        ("/", "versions"): json.dumps(versions()),
         ("/prior", "name"): plan.pdfset.name,
         ("/prior", "members"): len(plan.members),
         ("/prior", "first_member"): plan.members[0],
@@ -261,10 +411,27 @@ def start(
     if plan.combination is not None:
         parents = [parent.facts() for parent in plan.combination.parents]
         tree.attributes["/prior", "parents"] = json.dumps(parents)
+    if pool is not None:
+        tree.attributes |= _pool_facts(pool)
     return Record(path, tree, reference.names)
 
 
-def resume(path: Path, source: RuncardSource, prior: Prior, reference: Reference, n_rep: int) -> Record:
+def _pool_facts(pool: Pool) -> dict[tuple[str, str], Any]:
+    return {
+        ("/enhanced", "name"): pool.pdfset.name,
+        ("/enhanced", "members"): len(pool.values),
+        ("/enhanced", "sha256"): digest(pool.values),
+    }
+
+
+def resume(
+    path: Path,
+    source: RuncardSource,
+    prior: Prior,
+    reference: Reference,
+    n_rep: int,
+    pool: Pool | None = None,
+) -> Record:
     """Open the record of an earlier launch, if it is of the same run.
 
     Raises
@@ -282,8 +449,12 @@ def resume(path: Path, source: RuncardSource, prior: Prior, reference: Reference
             f"prior: {tree.attributes['/prior', 'name']} had sha256 "
             f"{tree.attributes['/prior', 'sha256'][:12]}..., {prior.plan.pdfset.name} has {prior.sha256[:12]}... now"
         )
+    if pool is not None and ("/enhanced", "sha256") in tree.attributes:
+        facts = _pool_facts(pool)
+        if facts["/enhanced", "sha256"] != tree.attributes["/enhanced", "sha256"]:
+            reasons.append(f"enhanced set: {pool.pdfset.name} has other values than the run began with")
     refuse_other_run(path, reasons)
-    tree.attributes["/", "versions"] = _versions()
+    tree.attributes["/", "versions"] = json.dumps(versions())
     return Record(path, tree, reference.names)
 
 

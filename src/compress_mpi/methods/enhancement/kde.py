@@ -47,7 +47,7 @@ class KDE:
     """
 
     name = "kde"
-    limit = None
+    limit: int | None = None
 
     def __init__(self, basis: Basis, settings: KDESettings, seed: int) -> None:
         self._basis, self._settings, self._seed = basis, settings, seed

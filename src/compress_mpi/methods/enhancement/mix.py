@@ -80,7 +80,7 @@ class Mix:
     """
 
     name = "mix"
-    limit = None
+    limit: int | None = None
 
     def __init__(self, n_rep: int, settings: MixSettings, seed: int, origins: IntArray | None = None) -> None:
         self._settings, self._seed, self._n_rep = settings, seed, n_rep

@@ -48,7 +48,8 @@ class Drawn:
     def __init__(self, name: str, basis: Basis, z: FloatArray, parents: IntArray | None = None) -> None:
         if z.ndim != 2 or z.shape[1] != basis.n_components:
             raise ValueError(f"candidates {z.shape} do not fit {basis.n_components} components")
-        self.name, self.limit = name, len(z)
+        self.name = name
+        self.limit: int | None = len(z)
         self._basis, self._z, self._parents = basis, z, parents
 
     def weights(self, numbers: IntArray) -> FloatArray:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from compress_mpi.methods.selection.estimators import ESTIMATORS
-from compress_mpi.methods.selection.island import Report, SearchSettings, random_subset
+from compress_mpi.methods.selection.island import Report, SearchSettings, first_subset
 from compress_mpi.methods.selection.kernel import subset_distances, weighted
 from compress_mpi.methods.selection.problem import Problem
 from compress_mpi.methods.selection.randomness import Stream, generator
@@ -100,7 +100,7 @@ class CMAIsland:
         self.generation = 0
         self._values: list[FloatArray] = []
         self._strategy: Any = None
-        self.index = random_subset(settings, number, len(problem.z))
+        self.index = first_subset(settings, number, len(problem.z))
         self.erf = self._erf(self.index)
 
     def _erf(self, members: IntArray) -> float:

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numba import njit
 
-from compress_mpi.methods.selection.island import Report, SearchSettings, random_subset
+from compress_mpi.methods.selection.island import Report, SearchSettings, first_subset
 from compress_mpi.methods.selection.kernel import commit, erf_within, load, loaded_erf
 from compress_mpi.methods.selection.problem import Problem, State, empty_state
 from compress_mpi.types import FloatArray, IntArray, Team
@@ -187,7 +187,7 @@ class ExchangeIsland:
         return max(1, n_pool // 16)
 
     def __init__(self, number: int, settings: SearchSettings, problem: Problem, weights: FloatArray) -> None:
-        index = random_subset(settings, number, len(problem.z))
+        index = first_subset(settings, number, len(problem.z))
         self._descent, self._evaluated = Descent(problem, weights, index, _swaps(settings)), 0
 
     @property

@@ -20,7 +20,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numba import njit
 
-from compress_mpi.methods.selection.island import Report, SearchSettings, neighbour, random_subset
+from compress_mpi.methods.selection.island import Report, SearchSettings, first_subset, neighbour
 from compress_mpi.methods.selection.kernel import commit, erf_within, load, loaded_erf
 from compress_mpi.methods.selection.problem import MOST_SWAPS, Problem, State, empty_state
 from compress_mpi.methods.selection.randomness import Stream, generator
@@ -193,7 +193,7 @@ class GeneticIsland:
     def __init__(self, number: int, settings: SearchSettings, problem: Problem, weights: FloatArray) -> None:
         self.number, self.settings, self.problem, self.weights = number, settings, problem, weights
         self._state, self._evaluated = empty_state(problem, settings.n_select), 0
-        self._load(random_subset(settings, number, len(problem.z)))
+        self._load(first_subset(settings, number, len(problem.z)))
 
     def _load(self, index: IntArray) -> None:
         load(self.problem, self._state, index)

@@ -12,7 +12,7 @@ from compress_mpi.methods.selection.problem import Problem
 from compress_mpi.methods.selection.randomness import Stream, generator
 from compress_mpi.types import FloatArray, IntArray, Team
 
-__all__ = ["EPOCHS_BETWEEN_MIGRATIONS", "Island", "Report", "SearchSettings", "neighbour", "random_subset"]
+__all__ = ["EPOCHS_BETWEEN_MIGRATIONS", "Island", "Report", "SearchSettings", "first_subset", "neighbour"]
 
 EPOCHS_BETWEEN_MIGRATIONS = 5
 """Subsets travel this rarely; everything else that islands tell each other is a few numbers."""
@@ -42,6 +42,8 @@ class SearchSettings:
     descent : bool or None
         Whether ``tempering`` and ``portfolio`` end in a steepest descent; None: as long as it takes no more
         evaluations than the search before it, whether or not that is to the end.
+    start : tuple of int or None
+        Rows of the pool from which every island begins; None: a random subset for each.
     """
 
     minimizer: str
@@ -53,6 +55,7 @@ class SearchSettings:
     stagnation: int | None = None
     portfolio: Mapping[str, int] = field(default_factory=dict)
     descent: bool | None = None
+    start: tuple[int, ...] | None = None
 
     def spent(self, iteration: int, seconds: float) -> float:
         """Part of the budget, 0 to 1, after so many iterations of the islands and so much search time."""
@@ -97,8 +100,10 @@ def neighbour(number: int, reports: Mapping[int, Report]) -> Report:
     return reports[(number - 1) % len(reports)]
 
 
-def random_subset(settings: SearchSettings, number: int, n_pool: int) -> IntArray:
+def first_subset(settings: SearchSettings, number: int, n_pool: int) -> IntArray:
     """Where an island begins: rows of the pool, sorted, int64 (n_select,)."""
+    if settings.start is not None:
+        return np.sort(np.array(settings.start, dtype=np.int64))
     rng = generator(settings.seed, Stream.START, settings.n_select, number)
     return np.sort(rng.choice(n_pool, settings.n_select, replace=False))
 

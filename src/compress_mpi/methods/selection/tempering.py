@@ -19,7 +19,7 @@ from typing import ClassVar
 import numpy as np
 from numba import njit
 
-from compress_mpi.methods.selection.island import Report, SearchSettings, random_subset
+from compress_mpi.methods.selection.island import Report, SearchSettings, first_subset
 from compress_mpi.methods.selection.kernel import commit, load, loaded_erf, others_within
 from compress_mpi.methods.selection.kernel_moments import moment_erf
 from compress_mpi.methods.selection.problem import Problem, State, empty_state
@@ -140,7 +140,7 @@ class TemperingIsland:
         self._rung, self._lowest_temperature = number, _FIRST_TEMPERATURE
         self._acceptance = self._progress = 0.0
         self._evaluated = 0
-        self._members = random_subset(settings, number, len(problem.z))
+        self._members = first_subset(settings, number, len(problem.z))
         self.erf = self._load()[1]
         self._index, self.best = self._members, self.erf
 

@@ -1,0 +1,1 @@
+"""Polish: selected replicas moved a little, until their statistics are nearer to the prior's."""

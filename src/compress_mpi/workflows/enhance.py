@@ -1,0 +1,390 @@
+"""Enhancement: a set with more replicas than the prior has, every new one a weighted sum of the prior's.
+
+The replicas of the prior are read on their own knots; principal components of them say what
+varies. A generator draws candidates, in which a network may have been trained somewhere
+else; what the guards accept is written as an LHAPDF set, whose members LHAPDF
+evolves as it evolves those of the prior.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress_mpi.errors import EnhanceError
+from compress_mpi.io.enhancedfile import EnhancedRecord
+from compress_mpi.io.enhancedset import default_filter
+from compress_mpi.io.exportgrid import PIDS, export_xgrid
+from compress_mpi.io.knots import KnotLayout, at_knot, knot_layout, read_knots
+from compress_mpi.io.pdfset import PDFSet
+from compress_mpi.io.scales import read_at_scales
+from compress_mpi.launch.donefile import read_done, stage_digest
+from compress_mpi.launch.runner import Progress
+from compress_mpi.launch.runner import run as run_elsewhere
+from compress_mpi.launch.settings import LaunchSettings
+from compress_mpi.methods.enhancement.basis import Basis, basis_of
+from compress_mpi.methods.enhancement.choose import Enhanced
+from compress_mpi.methods.enhancement.choose import enhance as choose
+from compress_mpi.methods.enhancement.guards import FIGURES, build_guard
+from compress_mpi.methods.enhancement.kde import KDE, KDESettings
+from compress_mpi.methods.enhancement.mix import Mix, MixSettings
+from compress_mpi.methods.enhancement.quality import MEASURES, Quality, measure_quality
+from compress_mpi.methods.enhancement.source import Drawn, Source
+from compress_mpi.methods.enhancement.sum_rules import sum_rules
+from compress_mpi.types import FloatArray
+from compress_mpi.workflows.enhance_plan import (
+    EnhancePlan,
+    plan_enhancement,
+    require_prior_first,
+    written_record,
+)
+from compress_mpi.workflows.enhanced_set import EnhancedContents, linked_set, write_enhanced_set
+from compress_mpi.workflows.pool import Pool, pool_of
+from compress_mpi.workflows.prior import PriorPlan, read_grid_values
+from compress_mpi.workflows.record import versions
+from compress_mpi.workflows.selection import Run, tell
+
+__all__ = ["EnhancePlan", "MadeSet", "enhance", "enhanced_pool", "plan_enhancement"]
+
+_SPARE = 1.6
+"""Candidates that a network draws over those that are needed: the guards reject some."""
+
+
+@dataclass(frozen=True)
+class MadeSet:
+    """An enhanced set.
+
+    Attributes
+    ----------
+    pdfset : PDFSet
+    weights : float64 (new, R) or None
+        Of the new replicas; None for a set that somebody else has made.
+    """
+
+    pdfset: PDFSet
+    weights: FloatArray | None
+
+
+def enhance(job: Run, plan: EnhancePlan) -> MadeSet | None:
+    """Make the enhanced set of a plan, unless it is there; collective.
+
+    Parameters
+    ----------
+    job : Run
+    plan : EnhancePlan
+
+    Returns
+    -------
+    MadeSet or None
+        None where somebody wants the job to stop.
+
+    Raises
+    ------
+    EnhanceError
+        On all ranks, if the generator is refused; the message names the figure.
+    LaunchError, PDFSetError, OutputError
+        On all ranks.
+    """
+    team = job.team
+    if plan.existing is not None:
+        return MadeSet(plan.existing, None)
+    record = team.on_root(lambda: written_record(plan, job.prior.sha256))
+    if record is not None:
+        team.on_root(lambda: tell(f"{plan.tree.folder}: complete already"))
+        return MadeSet(team.on_root(lambda: linked_set(plan.tree, record.total, plan.datadir)), record.weights)
+    layout, knots = _read_knots(job)
+    basis = team.on_root(lambda: basis_of(knots, plan.settings["variance"]))
+    source = _source(job, plan, basis)
+    if source is None:
+        return None
+    values = job.prior.values[_first_row(job) :]
+    sums = team.on_root(lambda: _sums(layout, knots, job.prior.plan.scales[0]))
+    chosen = choose(source, build_guard(values, basis, sums), plan.total - len(knots), team)
+    weights = _weights(chosen, len(knots), team)
+    quality = measure_quality(_new_values(chosen, values, team), values, job.source.config.seed, team)
+    record = team.on_root(lambda: _record(job, plan, basis, chosen, quality, weights))
+    made = _write(job, plan, layout, knots, replace(record, weights=weights))
+    team.on_root(lambda: _report(plan, chosen, quality))
+    return MadeSet(made, weights)
+
+
+def _first_row(job: Run) -> int:
+    """Row of replica 1: in the definition of pyCompressor member 0 comes before it."""
+    return 1 - job.prior.plan.members[0]
+
+
+def _read_knots(job: Run) -> tuple[KnotLayout, FloatArray]:
+    """All replicas on their own knots, one copy per node; collective."""
+    pdfset = job.prior.plan.pdfset
+    layout = job.team.on_root(lambda: knot_layout(pdfset))
+    shared = job.team.shared((pdfset.n_rep, layout.size))
+
+    def read(rows: range) -> None:
+        read_knots(pdfset, [row + 1 for row in rows], layout, shared.array[rows.start : rows.stop])
+
+    shared.fill(read)
+    return layout, shared.array
+
+
+def _sums(layout: KnotLayout, knots: FloatArray, q0: float) -> FloatArray:
+    """Momentum and valence of every replica at the knot next to a scale, float64 (R, sum)."""
+    _, x, values = at_knot(layout, knots, q0)
+    return sum_rules(np.moveaxis(values, 1, 2), x, layout.flavours)[1]
+
+
+def _source(job: Run, plan: EnhancePlan, basis: Basis) -> Source | None:
+    """The generator, trained if need be; None where the training was told to stop."""
+    settings, seed = plan.settings, job.source.config.seed
+    if plan.kind == "mix":
+        return Mix(basis.n_rep, MixSettings(spread=settings["spread"]), seed, plan.origins)
+    if plan.kind == "kde":
+        return KDE(basis, KDESettings(bandwidth=settings["bandwidth"]), seed)
+    output = job.team.on_root(lambda: _train(job, plan, basis))
+    return None if output is None else Drawn(plan.kind, basis, output.candidates)
+
+
+def _train(job: Run, plan: EnhancePlan, basis: Basis) -> Any:
+    """Train here or somewhere else; on rank 0, while the others sleep."""
+    from compress_mpi.workflows.stagefolder import read_output, write_stage
+
+    folder, launch = plan.stage_folder, job.source.config.launch
+    needed = int(_SPARE * (plan.total - basis.n_rep))
+    write_stage(
+        folder,
+        plan.kind,
+        plan.settings["network"],
+        job.source.config.seed,
+        needed,
+        basis.coordinates,
+        profile=_profile(job, plan, basis),
+        saved=plan.saved,
+    )
+    done = _train_here(job, folder) if launch.where == "local" else _train_elsewhere(job, folder)
+    return read_output(folder) if done else None
+
+
+def _train_here(job: Run, folder: Path) -> bool:
+    from compress_mpi.workflows.stage import run_stage
+
+    code = run_stage(folder, lambda: _stop(job) is not None, _Teller(job.quiet).tell)
+    if code == 0:
+        return True
+    done = read_done(folder, stage_digest(folder))
+    if done is None:
+        return False
+    raise EnhanceError(f"{folder}: training failed: {done.message}")
+
+
+def _train_elsewhere(job: Run, folder: Path) -> bool:
+    config = job.source.config.launch
+    settings = LaunchSettings(
+        where=config.where,
+        gpus=config.gpus if config.where != "process" else 0,
+        cores=config.cores,
+        partition=config.partition,
+        account=config.account,
+        time_s=config.time,
+        modules=config.modules,
+        environment=config.environment,
+        options=config.options,
+    )
+    command = [sys.executable, "-m", "compress_mpi", "stage", str(folder)]
+    teller = _Teller(job.quiet)
+
+    def progress(now: Progress) -> None:
+        teller.tell(now.done, now.total, now.text)
+
+    return run_elsewhere(settings, folder, command, lambda: _stop(job), progress) is not None
+
+
+def _stop(job: Run) -> str | None:
+    """Why to stop, None to go on."""
+    if job.signals.received is not None:
+        return job.signals.received
+    return "time_limit" if time.monotonic() > job.deadline else None
+
+
+class _Teller:
+    """Lines about a training, not too many."""
+
+    def __init__(self, quiet: bool, interval: float = 10.0) -> None:
+        self._quiet, self._interval, self._last = quiet, interval, -np.inf
+
+    def tell(self, done: int, total: int, text: str) -> None:
+        now = time.monotonic()
+        if self._quiet or (now - self._last < self._interval and done < total):
+            return
+        self._last = now
+        print(f"training  {done}/{total}  {text}", file=sys.stderr, flush=True)
+
+
+def _profile(job: Run, plan: EnhancePlan, basis: Basis) -> FloatArray | None:
+    """What convolutions over x need to know."""
+    if plan.settings["network"].get("architecture") != "dcnn":
+        return None
+    from compress_mpi.methods.enhancement.gan import profile_of
+
+    return profile_of(basis.coordinates, job.prior.values[_first_row(job) :])
+
+
+def _weights(chosen: Enhanced, n_rep: int, team: Any) -> FloatArray:
+    """Weights of the new replicas, one copy per node; collective."""
+    shared = team.shared((len(chosen.numbers), n_rep))
+
+    def fill(rows: range) -> None:
+        shared.array[rows.start : rows.stop] = chosen.weights(rows)
+
+    shared.fill(fill)
+    return shared.array
+
+
+def _new_values(chosen: Enhanced, values: FloatArray, team: Any) -> FloatArray:
+    """New replicas on the grid of the compression, one copy per node; collective."""
+    shared = team.shared((len(chosen.numbers), *values.shape[1:]))
+
+    def fill(rows: range) -> None:
+        shared.array[rows.start : rows.stop] = chosen.values(values, rows)
+
+    shared.fill(fill)
+    return shared.array
+
+
+def _record(
+    job: Run, plan: EnhancePlan, basis: Basis, chosen: Enhanced, quality: Quality, weights: FloatArray
+) -> EnhancedRecord:
+    """What the sidecar will say; without the weights, which every node has."""
+    losses: Mapping[str, FloatArray] = {}
+    if plan.trained:
+        from compress_mpi.workflows.stagefolder import read_output
+
+        losses = read_output(plan.stage_folder).losses
+    guards = {
+        "checks": [asdict(check) for check in chosen.checks],
+        "candidates": len(chosen.reasons),
+        "rejected": chosen.rejected,
+        "figures": list(FIGURES),
+    }
+    facts = {
+        "measures": list(MEASURES),
+        "flavours": [job.prior.plan.label(int(f)) for f in quality.flavours],
+        "faults": list(quality.faults),
+    }
+    arrays = {"new": quality.enhanced, "bootstrap": quality.bootstrap, "halves": quality.halves}
+    return EnhancedRecord(
+        name=plan.name,
+        prior=job.prior.plan.pdfset.name,
+        prior_sha256=job.prior.sha256,
+        weights=weights[:0],
+        generator=plan.kind,
+        settings=json.loads(json.dumps(plan.settings)),
+        seed=job.source.config.seed,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=versions(),
+        components=basis.n_components,
+        explained=np.diff(basis.explained[: basis.n_components], prepend=0.0),
+        candidates=chosen.numbers,
+        losses=losses,
+        guards=guards,
+        quality=facts,
+        guard_arrays={"figures_of_candidates": chosen.figures, "reasons": chosen.reasons},
+        quality_arrays=arrays | {f"points_{name}": table for name, table in quality.points.items()},
+        runcard=job.source.text,
+    )
+
+
+def _write(
+    job: Run, plan: EnhancePlan, layout: KnotLayout, knots: FloatArray, record: EnhancedRecord
+) -> PDFSet:
+    """Tree, links and sidecar; collective."""
+    pdfset, q0 = job.prior.plan.pdfset, job.prior.plan.scales[0]
+    x = job.team.on_root(lambda: export_xgrid("n3fit", at_knot(layout, knots[:1], q0)[1]))
+    contents = EnhancedContents(
+        prior=pdfset,
+        layout=layout,
+        knots=knots,
+        record=record,
+        q0=q0,
+        x=x,
+        grids=_export_values(job.prior.plan, x, q0, job.team),
+        description=(
+            f"{record.total} replicas: {pdfset.n_rep} of {pdfset.name} and {len(record.weights)} made of them by"
+            f" compress-mpi (generator {plan.kind}, seed {record.seed})"
+        ),
+        filter_yml=default_filter(pdfset, q0),
+        runcard=job.source.text,
+    )
+    return write_enhanced_set(contents, plan.folder, plan.datadir, job.team)
+
+
+def _export_values(plan: PriorPlan, x: FloatArray, q0: float, team: Any) -> FloatArray:
+    """The prior on the export grid, one copy per node; collective."""
+    shared = team.shared((plan.pdfset.n_rep, len(PIDS), len(x)))
+
+    def fill(rows: range) -> None:
+        members = [row + 1 for row in rows]
+        shared.array[rows.start : rows.stop] = read_at_scales(
+            plan.pdfset, members, PIDS, [(q0, x)], plan.backend
+        )[0]
+
+    shared.fill(fill)
+    return shared.array
+
+
+def _report(plan: EnhancePlan, chosen: Enhanced, quality: Quality) -> None:
+    rejected = ", ".join(f"{name} {count}" for name, count in chosen.rejected.items()) or "none"
+    lines = [
+        f"{plan.name}: {plan.total} replicas, {len(chosen.numbers)} of them new (generator {plan.kind};"
+        f" rejected: {rejected})",
+        f"  tree            {plan.tree.folder}",
+        f"  LHAPDF set      {plan.datadir / plan.name}",
+    ]
+    if quality.faults:
+        lines.append(f"  not fit to be published as a set: {'; '.join(quality.faults)}")
+    tell("\n".join(lines))
+
+
+def enhanced_pool(job: Run, plan: EnhancePlan, made: MadeSet) -> Pool:
+    """All replicas of an enhanced set on the grid of the compression, one copy per node; collective.
+
+    Parameters
+    ----------
+    job : Run
+    plan : EnhancePlan
+    made : MadeSet
+    """
+    prior, first = job.prior, _first_row(job)
+    shared = job.team.shared((first + made.pdfset.n_rep, *prior.values.shape[1:]))
+    # what this program has written begins with the files of the prior, which have been read
+    known = len(prior.values) if made.weights is not None else first
+
+    def fill(rows: range) -> None:
+        for row in rows:
+            if row < known:
+                shared.array[row] = prior.values[row]
+        rest = [row for row in rows if row >= known]
+        if rest:
+            members = [row - first + 1 for row in rest]
+            shared.array[rest[0] : rest[-1] + 1] = read_grid_values(prior.plan, made.pdfset, members)
+
+    shared.fill(fill)
+    if made.weights is None:
+        job.team.on_root(lambda: _compare(plan.name, shared.array, prior.values, first))
+    numbers = np.arange(1 - first, made.pdfset.n_rep + 1)
+    return pool_of(made.pdfset, numbers, shared.array, job.reference, job.team, made.weights)
+
+
+def _compare(name: str, values: FloatArray, prior: FloatArray, first: int) -> None:
+    spread = prior[first:].std(axis=0)
+    same = values[: len(prior)][: len(values)] - prior[: len(values)]
+    shift = np.abs(np.divide(same, spread, out=np.zeros_like(same), where=spread > 0)).max()
+    said = require_prior_first(name, float(shift))
+    if said is not None:
+        tell(f"warning: {said}")
