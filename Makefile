@@ -6,9 +6,12 @@ BIN    := $(VENV)/bin
 RANKS  ?= 2
 STAMP  := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
+TEST_STAMP := $(VENV)/.installed-test
+# Installed first and in this version: what a wider range admits may come with gigabytes of GPU libraries.
+TORCH  ?= torch==2.13.0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup setup-docs run test test-fast lint format check bench docs clean
+.PHONY: help setup setup-docs setup-test run test test-fast lint format check bench docs clean
 
 help:
 	@sed -n '1,2s/^# //p' Makefile; echo "others: setup lint format docs bench check clean"
@@ -19,6 +22,13 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "Python 3.11 is needed; 'make PYTHON=/path/to/python3.11 ...' names another one"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[mpi,dev]'
+	@touch $@
+
+setup-test: $(TEST_STAMP)
+
+$(TEST_STAMP): $(STAMP)
+	$(BIN)/pip install --quiet '$(TORCH)'
+	$(BIN)/pip install --quiet --editable '.[mpi,dev,ml,launch,evolution]'
 	@touch $@
 
 setup-docs: $(DOCS_STAMP)
@@ -33,11 +43,11 @@ run: setup
 
 # A file stays with one worker, which makes its long runs once. Files go out in order, so that the many short
 # ones of tests/unit come last and the workers end together; one more than two cores is busy where tests wait.
-test: setup
+test: setup-test
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not alone"
 	$(BIN)/python -m pytest -m alone
 
-test-fast: setup
+test-fast: setup-test
 	$(BIN)/python -m pytest -m "not slow and not mpi"
 
 lint: setup

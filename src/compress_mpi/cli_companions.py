@@ -1,4 +1,4 @@
-"""Commands beside the run: check, job, diff, erf, validate, compare. All serial, none starts MPI."""
+"""Commands beside the run: check, job, diff, erf, validate, compare, postgans. All serial, none starts MPI."""
 
 from __future__ import annotations
 
@@ -112,6 +112,7 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
     metavar="SET|FILE",
     help="Name or folder of a set, a result (.h5), or a compress_*_output.dat.",
 )
+@click.option("--polished", is_flag=True, help="The polished set of a result in place of its selection.")
 @click.option("--normalised", is_flag=True, help="Divide by random subsets of the prior, of the same size.")
 @click.option("--trials", type=click.IntRange(min=20), help="Number of random subsets.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the random subsets.")
@@ -122,6 +123,7 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
 def erf(
     prior: str | None,
     compressed: str,
+    polished: bool,
     normalised: bool,
     trials: int | None,
     seed: int | None,
@@ -147,7 +149,7 @@ def erf(
     from compress_mpi.workflows.pair import load_pair
 
     extra = [f"{key}={value}" for key, value in (("trials", trials), ("seed", seed)) if value is not None]
-    pair = load_pair(prior, compressed, [*overrides, *extra], folders, backend)
+    pair = load_pair(prior, compressed, [*overrides, *extra], folders, backend, polished)
     _warn(pair.warnings)
     facts = erf_between(pair, normalised)
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(lines(facts)))
@@ -182,6 +184,7 @@ def inspect(file: Path, path: str | None, worst: bool, folders: Sequence[Path], 
     help="Name or folder of a set, a result (.h5), or a compress_*_output.dat.",
 )
 @click.option("--enhanced", metavar="SET", help="A set compressed from an enhanced prior.")
+@click.option("--polished", is_flag=True, help="Also the polished set of a result.")
 @click.option("--random", is_flag=True, help="Also a random subset of the prior.")
 @click.option("--flavours", metavar="LIST", help="Such as g,u,ubar or 21,2,-2; default: all.")
 @click.option(
@@ -241,9 +244,73 @@ def validate(random: Path, reduced: Path, kind: str, folder: Path) -> None:
     click.echo(draw(random, reduced, kind == "ccomp", folder))
 
 
+@click.command(context_settings=CONTEXT)
+@click.option("--pdf", required=True, metavar="NAME", help="Name of the prior.")
+@click.option(
+    "--nenhanced",
+    "--nehanced",
+    "total",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Replicas of the enhanced set, those of the prior among them; default: all there are.",
+)
+@click.option("--folder", type=FILE, metavar="DIR", help="Run folder; default: NAME_enhanced, here.")
+@click.option(
+    "--datadir", type=FILE, metavar="DIR", help="LHAPDF data directory; default: lhapdf beside the run folder."
+)
+@options.pdf_path
+def postgans(
+    pdf: str, total: int | None, folder: Path | None, datadir: Path | None, folders: Sequence[Path]
+) -> None:
+    """Link the replicas of a run folder into an LHAPDF data directory.
+
+    Takes NAME_enhanced/nnfit/replica_<i>/NAME_enhanced.dat, of this program or of ganpdfs
+    and evolven3fit, and makes the set NAME_enhanced of links, with the average as member 0.
+    It appears at once or not at all, and never replaces a set that this program did not make.
+
+    \b
+    Example:
+      compress-mpi postgans --pdf NNPDF40 --nenhanced 3000
+      compress-mpi postgans --pdf NNPDF40 --folder runs/NNPDF40_enhanced --datadir /opt/share/LHAPDF
+    """
+    from compress_mpi.workflows.postgans import postgans as link
+
+    click.echo(link(pdf, total, folder, datadir, folders))
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("folder", type=FILE, metavar="FOLDER")
+@click.option(
+    "--checkpoint-interval",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between checkpoints.",
+)
+def stage(folder: Path, checkpoint_interval: float) -> None:
+    """Do the training that a run asked for in FOLDER, or go on with it.
+
+    A run starts this itself, here or as a job of its own. SIGTERM and SIGUSR1
+    make a checkpoint and end it with exit code 85.
+
+    \b
+    Example:
+      compress-mpi stage enhanced/stages/flow
+    """
+    from compress_mpi.parallel.signals import StopSignals
+    from compress_mpi.workflows.stage import run_stage
+
+    with StopSignals() as signals:
+        code = run_stage(
+            folder, lambda: signals.received is not None, checkpoint_interval=checkpoint_interval
+        )
+    raise SystemExit(code)
+
+
 def _warn(warnings: Sequence[str]) -> None:
     for warning in warnings:
         click.echo(f"compress-mpi: warning: {warning}", err=True)
 
 
-COMMANDS: tuple[Any, ...] = (check, job, inspect, diff, erf, validate, compare)
+COMMANDS: tuple[Any, ...] = (check, job, inspect, diff, erf, validate, compare, postgans, stage)

@@ -133,7 +133,7 @@ class Generator(_Section):
     structure: Literal["custom", "standard"] | None = _setting(
         None,
         "'custom' or 'standard'",
-        "Latent: means of one to three replicas, or normal noise; left out: Student-t noise.",
+        "Latent: means of two or three replicas, or normal noise; left out: custom.",
     )
     size_networks: StrictInt = _setting(
         1, "an integer from 1 to 20", "Hidden layers, of equal width.", ge=1, le=20

@@ -28,7 +28,7 @@ _LARGEST_CARD = 1 << 20  # bytes
 _SECTIONS = ("gan_parameters", "gen_parameters", "disc_parameters")
 _RATES = {"generator_optimizer": 5e-4, "critic_optimizer": 1e-3}  # where a card names none
 _NODES = {"dnn": (128, 250), "dcnn": (32, 32)}  # of generator and critic, where a card names none
-_LATENTS = {"custom": "replicas", "standard": "normal", None: "student"}
+_LATENTS = {"custom": "replicas", "standard": "normal", None: "replicas"}
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,10 @@ def _gan(
     from compress_mpi.io.ganpdfs import load_gan_card
 
     card = load_gan_card(_card_path(source))
-    return settings | {"network": {**card.settings, **own}}, card.saved_model, card.warnings
+    warnings = card.warnings
+    if card.card.pdf not in (None, source.config.prior_name):
+        warnings += (f"{card.path}: pdf: {card.card.pdf}, but the prior is {source.config.prior_name}; that counts",)
+    return settings | {"network": {**card.settings, **own}}, card.saved_model, warnings
 
 
 def _card_path(source: RuncardSource) -> Path:
