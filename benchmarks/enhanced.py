@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -82,7 +83,8 @@ def _measure_size(
         first = _search(case, norm, own, n_select, seed, scale.chain_iterations)
         long = _search(case, norm, own, n_select, seed, 3 * scale.chain_iterations)
         direct = _search(case, norm, pool, n_select, seed, scale.chain_iterations)
-        adiabatic = _search(case, norm, pool, n_select, seed, scale.chain_iterations, first[1])
+        starts = (first[1], direct[1])
+        adiabatic = _search(case, norm, pool, n_select, seed, scale.chain_iterations, starts)
         note("prior alone, one phase", first[0])
         note("prior alone, equal evaluations", long[0])
         note("direct", direct[0])
@@ -122,11 +124,10 @@ def _search(
     n_select: int,
     seed: int,
     iterations: int,
-    start: IntArray | None = None,
+    starts: Sequence[IntArray] = (),
 ) -> tuple[float, IntArray]:
     settings = search_settings("tempering", n_select, iterations, seed, descent=False)
-    if start is not None:
-        settings = replace(settings, start=tuple(start.tolist()))
+    settings = replace(settings, starts=tuple(tuple(start.tolist()) for start in starts))
     search = IslandSearch(settings, pool.problem, case.weights(norm), SerialTeam(1))
     while not search.done:
         search.advance()

@@ -61,6 +61,7 @@ def contents_of(prior: PDFSet, n_new: int = 5, **changes: Any) -> EnhancedConten
         prior=prior,
         layout=layout,
         knots=knots,
+        evolved=knots,
         record=EnhancedRecord(**facts),
         q0=Q0,
         x=x,

@@ -28,7 +28,7 @@ from compress_mpi.io.setfolder import MARK
 
 __all__ = ["EnhancedTree", "enhanced_name", "missing_replicas", "new_tree", "require_replaceable_tree"]
 
-_TOP = ("filter.yml", "input-runcard.json", "losses_info.json", "nnfit")
+_TOP = ("filter.yml", "input-runcard.json", "losses_info.json", "evolution.json", "nnfit")
 _SUFFIX = "_enhanced"
 _SHOWN = 5
 

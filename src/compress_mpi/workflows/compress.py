@@ -157,7 +157,7 @@ def _select_all(job: Run, outputs: Sequence[Outputs]) -> int:
 
 
 def _with_enhancement(job: Run, outputs: Sequence[Outputs], more: EnhancePlan) -> int:
-    """The prior alone, then the enhanced set, from random subsets and from the best of the prior."""
+    """The prior alone, then the enhanced set."""
     first = _first_phases(job.source, outputs)
     alone = replace(job, source=without_enhancement(job.source), polishing=None)
     code = _select_all(alone, list(first.values()))

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from compress_mpi.errors import EnhanceError
+from compress_mpi.io.datadir import is_linked
 from compress_mpi.io.enhancedfile import EnhancedRecord
 from compress_mpi.io.enhancedset import default_filter
 from compress_mpi.io.exportgrid import PIDS, export_xgrid
@@ -46,7 +47,12 @@ from compress_mpi.workflows.enhance_plan import (
     require_prior_first,
     written_record,
 )
-from compress_mpi.workflows.enhanced_set import EnhancedContents, linked_set, write_enhanced_set
+from compress_mpi.workflows.enhanced_set import (
+    EnhancedContents,
+    central_member,
+    linked_set,
+    write_enhanced_set,
+)
 from compress_mpi.workflows.pool import Pool, pool_of
 from compress_mpi.workflows.prior import PriorPlan, read_grid_values
 from compress_mpi.workflows.record import versions
@@ -99,7 +105,8 @@ def enhance(job: Run, plan: EnhancePlan) -> MadeSet | None:
     record = team.on_root(lambda: written_record(plan, job.prior.sha256))
     if record is not None:
         team.on_root(lambda: tell(f"{plan.tree.folder}: complete already"))
-        return MadeSet(team.on_root(lambda: linked_set(plan.tree, record.total, plan.datadir)), record.weights)
+        there = _link_again(job, plan, record)
+        return None if there is None else MadeSet(there, record.weights)
     layout, knots = _read_knots(job)
     basis = team.on_root(lambda: basis_of(knots, plan.settings["variance"]))
     source = _source(job, plan, basis)
@@ -108,12 +115,27 @@ def enhance(job: Run, plan: EnhancePlan) -> MadeSet | None:
     values = job.prior.values[_first_row(job) :]
     sums = team.on_root(lambda: _sums(layout, knots, job.prior.plan.scales[0]))
     chosen = choose(source, build_guard(values, basis, sums), plan.total - len(knots), team)
+    evolved = _evolved(job, plan, knots)
+    if evolved is None:
+        return None
     weights = _weights(chosen, len(knots), team)
     quality = measure_quality(_new_values(chosen, values, team), values, job.source.config.seed, team)
     record = team.on_root(lambda: _record(job, plan, basis, chosen, quality, weights))
-    made = _write(job, plan, layout, knots, replace(record, weights=weights))
+    made = _write(job, plan, layout, knots, evolved, replace(record, weights=weights))
     team.on_root(lambda: _report(plan, chosen, quality))
     return MadeSet(made, weights)
+
+
+def _link_again(job: Run, plan: EnhancePlan, record: EnhancedRecord) -> PDFSet | None:
+    """The links of a set that is there; collective. A killed run may have left them unmade."""
+    central = None
+    if not job.team.on_root(lambda: is_linked(plan.tree, record.total, plan.datadir)):
+        layout, knots = _read_knots(job)
+        evolved = _evolved(job, plan, knots)
+        if evolved is None:
+            return None
+        central = job.team.on_root(lambda: central_member(layout, knots, evolved, record.weights))
+    return job.team.on_root(lambda: linked_set(plan.tree, record.total, plan.datadir, central))
 
 
 def _first_row(job: Run) -> int:
@@ -132,6 +154,30 @@ def _read_knots(job: Run) -> tuple[KnotLayout, FloatArray]:
 
     shared.fill(read)
     return layout, shared.array
+
+
+def _evolved(job: Run, plan: EnhancePlan, knots: FloatArray) -> FloatArray | None:
+    """What new replicas are sums of: the prior as it is, or evolved anew; collective. None where told to stop."""
+    if plan.settings["evolution"] == "linear":
+        return knots
+    from compress_mpi.workflows.evolved_knots import evolved_knots
+
+    prior = job.prior.plan
+    say = (lambda text: None) if job.quiet else (lambda text: print(text, file=sys.stderr, flush=True))
+    found = evolved_knots(
+        prior.pdfset,
+        prior.scales[0],
+        job.team,
+        stop=lambda: _stop(job) is not None,
+        say=say,
+        backend=prior.backend,
+    )
+    if found is None:
+        return None
+    word = "warning: " if found.noticeable or found.warnings else ""
+    said = word + "\n".join([*found.warnings, *found.lines])
+    job.team.on_root(lambda: tell(said))
+    return found.shared.array
 
 
 def _sums(layout: KnotLayout, knots: FloatArray, q0: float) -> FloatArray:
@@ -174,11 +220,13 @@ def _train(job: Run, plan: EnhancePlan, basis: Basis) -> Any:
 def _train_here(job: Run, folder: Path) -> bool:
     from compress_mpi.workflows.stage import run_stage
 
-    code = run_stage(folder, lambda: _stop(job) is not None, _Teller(job.quiet).tell)
+    interval = job.source.config.checkpoint_interval
+    code = run_stage(folder, lambda: _stop(job) is not None, _Teller(job.quiet).tell, interval)
     if code == 0:
         return True
     done = read_done(folder, stage_digest(folder))
     if done is None:
+        tell(f"{folder}: stopped ({_stop(job)}) with a checkpoint; start again to go on")
         return False
     raise EnhanceError(f"{folder}: training failed: {done.message}")
 
@@ -196,13 +244,17 @@ def _train_elsewhere(job: Run, folder: Path) -> bool:
         environment=config.environment,
         options=config.options,
     )
-    command = [sys.executable, "-m", "compress_mpi", "stage", str(folder)]
+    interval = ["--checkpoint-interval", str(job.source.config.checkpoint_interval)]
+    command = [sys.executable, "-m", "compress_mpi", "stage", str(folder), *interval]
     teller = _Teller(job.quiet)
 
     def progress(now: Progress) -> None:
         teller.tell(now.done, now.total, now.text)
 
-    return run_elsewhere(settings, folder, command, lambda: _stop(job), progress) is not None
+    if run_elsewhere(settings, folder, command, lambda: _stop(job), progress) is not None:
+        return True
+    tell(f"{folder}: not waited for any longer ({_stop(job)}); start again to go on")
+    return False
 
 
 def _stop(job: Run) -> str | None:
@@ -301,7 +353,12 @@ def _record(
 
 
 def _write(
-    job: Run, plan: EnhancePlan, layout: KnotLayout, knots: FloatArray, record: EnhancedRecord
+    job: Run,
+    plan: EnhancePlan,
+    layout: KnotLayout,
+    knots: FloatArray,
+    evolved: FloatArray,
+    record: EnhancedRecord,
 ) -> PDFSet:
     """Tree, links and sidecar; collective."""
     pdfset, q0 = job.prior.plan.pdfset, job.prior.plan.scales[0]
@@ -310,6 +367,7 @@ def _write(
         prior=pdfset,
         layout=layout,
         knots=knots,
+        evolved=evolved,
         record=record,
         q0=q0,
         x=x,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -116,6 +117,10 @@ def plan_enhancement(source: RuncardSource, plan: PriorPlan, folders: Sequence[P
             f"{source.path}: gans.total_replicas: expected {n_rep + 2} or more, as the {n_rep} replicas of"
             f" {plan.pdfset.name} are among them, got {total}"
         )
+    if config.evolution == "eko" and importlib.util.find_spec("eko") is None:
+        raise RuncardError(
+            f"{source.path}: evolution: eko is not installed here; pip install 'compress-mpi[evolution]', or use linear"
+        )
     settings, saved, warnings = _generator(source)
     origins = _origins(plan)
     said = (*warnings, mixing_warning(kind, origins), force_positive_warning(plan.pdfset))
@@ -174,7 +179,9 @@ def _gan(
     card = load_gan_card(_card_path(source))
     warnings = card.warnings
     if card.card.pdf not in (None, source.config.prior_name):
-        warnings += (f"{card.path}: pdf: {card.card.pdf}, but the prior is {source.config.prior_name}; that counts",)
+        warnings += (
+            f"{card.path}: pdf: {card.card.pdf}, but the prior is {source.config.prior_name}; that counts",
+        )
     return settings | {"network": {**card.settings, **own}}, card.saved_model, warnings
 
 

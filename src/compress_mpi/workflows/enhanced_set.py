@@ -35,7 +35,7 @@ from compress_mpi.io.setfolder import require_replaceable
 from compress_mpi.methods.enhancement.linear import ROWS, combine
 from compress_mpi.types import FloatArray
 
-__all__ = ["EnhancedContents", "is_written", "linked_set", "write_enhanced_set"]
+__all__ = ["EnhancedContents", "central_member", "is_written", "linked_set", "write_enhanced_set"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,8 @@ class EnhancedContents:
     layout : KnotLayout
     knots : float64 (R, P)
         The prior's replicas on their knots; one copy per node will do.
+    evolved : float64 (R, P)
+        What new replicas are sums of: the same, or the prior's replicas evolved anew.
     record : EnhancedRecord
         With the weights; its settings hold all that decides them.
     q0 : float
@@ -65,6 +67,7 @@ class EnhancedContents:
     prior: PDFSet
     layout: KnotLayout
     knots: FloatArray
+    evolved: FloatArray
     record: EnhancedRecord
     q0: float
     x: FloatArray
@@ -134,7 +137,7 @@ def _write_block(contents: EnhancedContents, draft: EnhancedTree, replicas: rang
         grids = contents.grids[replicas[0] - 1 : replicas[-1]]
     else:
         weights = contents.record.weights[replicas[0] - 1 - old : replicas[-1] - old]
-        rows = combine(weights, contents.knots)
+        rows = combine(weights, contents.evolved)
         write_combinations(draft, contents.prior, contents.layout, replicas, rows)
         grids = combine(weights, contents.grids)
     write_exportgrids(draft, replicas, contents.x, grids, contents.q0)
@@ -151,9 +154,29 @@ def _write_rest(contents: EnhancedContents, draft: EnhancedTree) -> None:
 
 def _linked(contents: EnhancedContents, tree: EnhancedTree, datadir: Path) -> PDFSet:
     record = contents.record
-    shares = (1.0 + record.weights.sum(axis=0)) / record.total
-    mean = combine(shares[None, :], contents.knots)[0]
-    return linked_set(tree, record.total, datadir, central_grid(contents.layout, mean))
+    central = central_member(contents.layout, contents.knots, contents.evolved, record.weights)
+    return linked_set(tree, record.total, datadir, central)
+
+
+def central_member(
+    layout: KnotLayout, knots: FloatArray, evolved: FloatArray, weights: FloatArray
+) -> GridFile:
+    """Member 0 of an enhanced set: the average of its replicas; serial.
+
+    From the files of the replicas it would come out with other last digits.
+
+    Parameters
+    ----------
+    layout : KnotLayout
+    knots, evolved : float64 (R, P)
+        The prior's replicas on their knots, and what new ones are sums of.
+    weights : float64 (new, R)
+    """
+    total, shares = len(knots) + len(weights), weights.sum(axis=0)
+    if evolved is knots:
+        return central_grid(layout, combine((1.0 + shares)[None, :] / total, knots)[0])
+    old, new = np.full((1, len(knots)), 1.0 / total), shares[None, :] / total
+    return central_grid(layout, combine(old, knots)[0] + combine(new, evolved)[0])
 
 
 def linked_set(tree: EnhancedTree, total: int, datadir: Path, central: GridFile | None = None) -> PDFSet:

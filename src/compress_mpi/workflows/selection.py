@@ -2,8 +2,8 @@
 
 A run without enhancement is one search among the replicas of the prior. With an enhanced
 set there are three, the phases of its result: the first is that of the prior alone and has a
-result of its own; the others search the enhanced pool, from random subsets and from the best
-of the first. The lowest error function of all phases is the answer, hence never above the first's.
+result of its own; the second searches the enhanced pool from random subsets; the third, adiabatic, begins
+with the best of both. The lowest error function of all phases is the answer, never above the first's.
 """
 
 from __future__ import annotations
@@ -272,7 +272,8 @@ def _search(run: Run, output: Outputs, record: Record, norm: FloatArray) -> Isla
         weights[ESTIMATORS.index(name)] = 1.0 / (len(norm) * value)
     settings = _settings(run, output.n_rep)
     if record.phase == PHASES[2]:
-        settings = replace(settings, start=tuple(run.pool.rows(record.index_of(PHASES[0])).tolist()))
+        found = [run.pool.rows(record.index_of(phase)).tolist() for phase in PHASES[:2]]
+        settings = replace(settings, starts=tuple(map(tuple, found)))
     search = IslandSearch(settings, run.pool.problem, weights, run.team, run.threads)
     if record.checkpoint:
         search.restore(record.checkpoint, record.history)

@@ -42,8 +42,8 @@ class SearchSettings:
     descent : bool or None
         Whether ``tempering`` and ``portfolio`` end in a steepest descent; None: as long as it takes no more
         evaluations than the search before it, whether or not that is to the end.
-    start : tuple of int or None
-        Rows of the pool from which every island begins; None: a random subset for each.
+    starts : tuple of tuples of int
+        Subsets, rows of the pool, from which the islands begin in turn; empty: a random subset for each.
     """
 
     minimizer: str
@@ -55,7 +55,7 @@ class SearchSettings:
     stagnation: int | None = None
     portfolio: Mapping[str, int] = field(default_factory=dict)
     descent: bool | None = None
-    start: tuple[int, ...] | None = None
+    starts: tuple[tuple[int, ...], ...] = ()
 
     def spent(self, iteration: int, seconds: float) -> float:
         """Part of the budget, 0 to 1, after so many iterations of the islands and so much search time."""
@@ -102,8 +102,8 @@ def neighbour(number: int, reports: Mapping[int, Report]) -> Report:
 
 def first_subset(settings: SearchSettings, number: int, n_pool: int) -> IntArray:
     """Where an island begins: rows of the pool, sorted, int64 (n_select,)."""
-    if settings.start is not None:
-        return np.sort(np.array(settings.start, dtype=np.int64))
+    if settings.starts:
+        return np.sort(np.array(settings.starts[number % len(settings.starts)], dtype=np.int64))
     rng = generator(settings.seed, Stream.START, settings.n_select, number)
     return np.sort(rng.choice(n_pool, settings.n_select, replace=False))
 
