@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["descendants", "find_mpirun", "kill_job", "mpirun", "start_mpirun"]
+__all__ = ["descendants", "find_mpirun", "kill_a_rank", "kill_job", "mpirun", "start_mpirun"]
 
 
 def find_mpirun() -> str:
@@ -86,6 +87,18 @@ def descendants(pid: int) -> list[int]:
     for parent in found:  # grows while it is walked
         found.extend(parents.get(parent, []))
     return found[1:]
+
+
+def kill_a_rank(process: subprocess.Popen[str], program: str, moment: random.Random) -> str:
+    """Kill -9 one of the ranks that run a program, whichever ``moment`` says; what the job had said until it ended."""
+    family = [pid for pid in descendants(process.pid) if program in Path(f"/proc/{pid}/cmdline").read_text()]
+    ranks = [pid for pid in family if not set(descendants(pid)) & set(family)]
+    for pid in moment.sample(ranks, min(1, len(ranks))):
+        os.kill(pid, signal.SIGKILL)
+    said, _ = process.communicate(timeout=30)
+    kill_job(process)
+    assert process.returncode != 0
+    return said
 
 
 def mpirun(

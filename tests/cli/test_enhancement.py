@@ -11,31 +11,15 @@ import pytest
 
 from cli_tools import compress, write_runcard
 from compress_mpi.io.backends import read_members
-from compress_mpi.io.demo import DemoKind, write_demo_set
 from compress_mpi.io.enhancedfile import read_enhanced
 from compress_mpi.io.pdfset import open_set
-
-N_PRIOR, TOTAL, N = 80, 140, 8
-TREE = "out/few_enhanced"
-RESULT, FIRST = f"out/compress_few_enhanced_{N}.h5", f"out/compress_few_{N}.h5"
-CARD = {
-    "pdf": "few",
-    "compressed": N,
-    "definition": "pycompressor",
-    "minimizer": "tempering",
-    "minimization": None,
-    "islands": 3,
-    "max_iteration": 60,
-    "gans": {"enhance": True, "total_replicas": TOTAL},
-    "output": "out",
-}
+from enhanced_runs import CARD, FIRST, N_PRIOR, RESULT, TOTAL, TREE, contents, write_prior
+from enhanced_runs import N_SELECT as N
 
 
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("sets")
-    write_demo_set(folder, N_PRIOR, "few", kind=DemoKind("replicas", 68, "coarse"))
-    return {"LHAPDF_DATA_PATH": str(folder)}
+    return write_prior(tmp_path_factory)
 
 
 def run(folder: Path, env: dict[str, str], ranks: int = 0, *arguments: str, **changes: object) -> str:
@@ -51,20 +35,6 @@ def place(sets: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("run")
     run(folder, sets, 2, polish={"radius": 0.3, "steps": 60})
     return folder
-
-
-def contents(path: Path) -> dict[str, object]:
-    """Everything in a result that must not depend on who computed it."""
-    found: dict[str, object] = {}
-
-    def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and "seconds" not in name and not name.startswith("launches"):
-            found[name] = np.asarray(item[()]).tolist()
-
-    with h5py.File(path) as file:
-        file.visititems(visit)
-        found |= {f"{g}@{k}": file[g].attrs[k] for g, k in (("selection", "erf"), ("polish", "erf"))}
-    return found
 
 
 def test_tree_set_and_sidecar_are_those_of_the_manual(place: Path, sets: dict[str, str]) -> None:
@@ -207,9 +177,13 @@ def test_impossible_enhancements_are_refused_before_any_work(
     assert not list(tmp_path.rglob("*.h5"))
 
 
-def test_a_result_of_other_enhanced_values_is_not_continued(sets: dict[str, str], tmp_path: Path) -> None:
+def test_an_enhanced_set_of_other_settings_is_not_replaced(sets: dict[str, str], tmp_path: Path) -> None:
     run(tmp_path, sets)
+    sidecar = tmp_path / TREE / "few_enhanced.h5"
+    before = sidecar.read_bytes()
     write_runcard(tmp_path, **{**CARD, "generator": {"kind": "kde"}})
     done = compress(["runcard.yml", "-q"], tmp_path, 0, sets)
-    assert done.returncode == 4
-    assert "generator.kind" in done.stderr
+    assert (done.returncode, sidecar.read_bytes() == before) == (4, True)
+    assert "generator: 'mix' in the file, 'kde' now" in done.stderr
+    said = run(tmp_path, sets, 0, "--restart", generator="kde")
+    assert "generator kde" in said

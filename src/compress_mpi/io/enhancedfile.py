@@ -24,6 +24,7 @@ from compress_mpi.io.schema_enhanced import (
     dataset_of,
 )
 from compress_mpi.io.store import Tree
+from compress_mpi.types import FloatArray
 
 __all__ = [
     "EnhancedRecord",
@@ -31,6 +32,7 @@ __all__ = [
     "is_enhanced_file",
     "read_enhanced",
     "read_enhanced_tree",
+    "read_weights",
     "write_enhanced",
 ]
 
@@ -266,6 +268,23 @@ def read_enhanced(path: Path) -> EnhancedRecord:
     if record.fingerprint != at["/", "fingerprint"]:
         raise StoreError(f"{path}: its weights or settings were changed after it was written")
     return record
+
+
+def read_weights(path: Path, rows: range) -> FloatArray:
+    """Some rows of the weights of a sidecar that has been read before, float64 (len(rows), R).
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return np.asarray(file["/weights"][rows.start : rows.stop])
+    except (OSError, RuntimeError, KeyError) as error:
+        raise StoreError(f"{path}: damaged: {error}; make the enhanced set again") from error
 
 
 def _group(data: Mapping[str, Any], group: str) -> dict[str, np.ndarray]:

@@ -26,7 +26,8 @@ from compress_mpi.parallel.threads import threads_per_rank
 from compress_mpi.workflows.auto import find_smallest, measure_with
 from compress_mpi.workflows.budget import settings_of
 from compress_mpi.workflows.conclusion import write_own_files
-from compress_mpi.workflows.enhance import EnhancePlan, enhance, enhanced_pool, plan_enhancement
+from compress_mpi.workflows.enhance import enhance, enhanced_pool
+from compress_mpi.workflows.enhance_plan import EnhancePlan, plan_enhancement, refuse_other_set
 from compress_mpi.workflows.outputs import (
     Outputs,
     companions_missing,
@@ -100,9 +101,17 @@ def _prepare(options: Options) -> tuple[RuncardSource, PriorPlan, list[Outputs],
     source = load_runcard(options.runcard, options.overrides)
     plan = plan_prior(source.config, options.folders, options.backend or source.config.backend)
     more = plan_enhancement(source, plan, options.folders) if source.config.enhanced else None
+    if more is not None and not options.restart:
+        refuse_other_set(more)
     sizes = planned_sizes(source.config, len(plan.members))
     outputs = _make_ready(source, plan, sizes, more.name if more is not None else "")
-    for warning in (*source.warnings, *plan.warnings, *(more.warnings if more is not None else ())):
+    said = [*source.warnings, *plan.warnings, *(more.warnings if more is not None else ())]
+    if plan.combination is not None and source.config.polish.radius is not None:
+        said.append(
+            "polish: the prior comes from several sets, and polished replicas combine replicas of all of them; where"
+            " the sets differ in alpha_s or quark masses, such a replica obeys the evolution of none"
+        )
+    for warning in said:
         tell(f"warning: {warning}")
     return source, plan, outputs, more
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 
 from compress_mpi.errors import EnhanceError
 from compress_mpi.io.datadir import is_linked
-from compress_mpi.io.enhancedfile import EnhancedRecord
+from compress_mpi.io.enhancedfile import EnhancedRecord, read_weights
 from compress_mpi.io.enhancedset import default_filter
 from compress_mpi.io.exportgrid import PIDS, export_xgrid
 from compress_mpi.io.knots import KnotLayout, at_knot, knot_layout, read_knots
@@ -43,7 +43,6 @@ from compress_mpi.methods.enhancement.sum_rules import sum_rules
 from compress_mpi.types import FloatArray
 from compress_mpi.workflows.enhance_plan import (
     EnhancePlan,
-    plan_enhancement,
     require_prior_first,
     written_record,
 )
@@ -58,7 +57,7 @@ from compress_mpi.workflows.prior import PriorPlan, read_grid_values
 from compress_mpi.workflows.record import versions
 from compress_mpi.workflows.selection import Run, tell
 
-__all__ = ["EnhancePlan", "MadeSet", "enhance", "enhanced_pool", "plan_enhancement"]
+__all__ = ["MadeSet", "enhance", "enhanced_pool"]
 
 _SPARE = 1.6
 """Candidates that a network draws over those that are needed: the guards reject some."""
@@ -102,11 +101,9 @@ def enhance(job: Run, plan: EnhancePlan) -> MadeSet | None:
     team = job.team
     if plan.existing is not None:
         return MadeSet(plan.existing, None)
-    record = team.on_root(lambda: written_record(plan, job.prior.sha256))
-    if record is not None:
+    if team.on_root(lambda: written_record(plan, job.prior.sha256, job.options.restart) is not None):
         team.on_root(lambda: tell(f"{plan.tree.folder}: complete already"))
-        there = _link_again(job, plan, record)
-        return None if there is None else MadeSet(there, record.weights)
+        return _made_before(job, plan)
     layout, knots = _read_knots(job)
     basis = team.on_root(lambda: basis_of(knots, plan.settings["variance"]))
     source = _source(job, plan, basis)
@@ -126,16 +123,29 @@ def enhance(job: Run, plan: EnhancePlan) -> MadeSet | None:
     return MadeSet(made, weights)
 
 
-def _link_again(job: Run, plan: EnhancePlan, record: EnhancedRecord) -> PDFSet | None:
-    """The links of a set that is there; collective. A killed run may have left them unmade."""
+def _made_before(job: Run, plan: EnhancePlan) -> MadeSet | None:
+    """A set that is there; collective. A killed run may have left its links unmade."""
+    team, n_rep = job.team, job.prior.plan.pdfset.n_rep
+    weights = _shared(team, (plan.total - n_rep, n_rep), lambda rows: read_weights(plan.tree.sidecar, rows))
     central = None
-    if not job.team.on_root(lambda: is_linked(plan.tree, record.total, plan.datadir)):
+    if not team.on_root(lambda: is_linked(plan.tree, plan.total, plan.datadir)):
         layout, knots = _read_knots(job)
         evolved = _evolved(job, plan, knots)
         if evolved is None:
             return None
-        central = job.team.on_root(lambda: central_member(layout, knots, evolved, record.weights))
-    return job.team.on_root(lambda: linked_set(plan.tree, record.total, plan.datadir, central))
+        central = team.on_root(lambda: central_member(layout, knots, evolved, weights))
+    return MadeSet(team.on_root(lambda: linked_set(plan.tree, plan.total, plan.datadir, central)), weights)
+
+
+def _shared(team: Any, shape: tuple[int, ...], rows_of: Callable[[range], FloatArray]) -> FloatArray:
+    """An array with one copy per node whose rows the ranks work out in parts; collective."""
+    shared = team.shared(shape)
+
+    def fill(rows: range) -> None:
+        shared.array[rows.start : rows.stop] = rows_of(rows)
+
+    shared.fill(fill)
+    return np.asarray(shared.array)
 
 
 def _first_row(job: Run) -> int:
@@ -289,24 +299,13 @@ def _profile(job: Run, plan: EnhancePlan, basis: Basis) -> FloatArray | None:
 
 def _weights(chosen: Enhanced, n_rep: int, team: Any) -> FloatArray:
     """Weights of the new replicas, one copy per node; collective."""
-    shared = team.shared((len(chosen.numbers), n_rep))
-
-    def fill(rows: range) -> None:
-        shared.array[rows.start : rows.stop] = chosen.weights(rows)
-
-    shared.fill(fill)
-    return shared.array
+    return _shared(team, (len(chosen.numbers), n_rep), chosen.weights)
 
 
 def _new_values(chosen: Enhanced, values: FloatArray, team: Any) -> FloatArray:
     """New replicas on the grid of the compression, one copy per node; collective."""
-    shared = team.shared((len(chosen.numbers), *values.shape[1:]))
-
-    def fill(rows: range) -> None:
-        shared.array[rows.start : rows.stop] = chosen.values(values, rows)
-
-    shared.fill(fill)
-    return shared.array
+    shape = (len(chosen.numbers), *values.shape[1:])
+    return _shared(team, shape, lambda rows: chosen.values(values, rows))
 
 
 def _record(
@@ -384,16 +383,11 @@ def _write(
 
 def _export_values(plan: PriorPlan, x: FloatArray, q0: float, team: Any) -> FloatArray:
     """The prior on the export grid, one copy per node; collective."""
-    shared = team.shared((plan.pdfset.n_rep, len(PIDS), len(x)))
 
-    def fill(rows: range) -> None:
-        members = [row + 1 for row in rows]
-        shared.array[rows.start : rows.stop] = read_at_scales(
-            plan.pdfset, members, PIDS, [(q0, x)], plan.backend
-        )[0]
+    def read(rows: range) -> FloatArray:
+        return read_at_scales(plan.pdfset, [row + 1 for row in rows], PIDS, [(q0, x)], plan.backend)[0]
 
-    shared.fill(fill)
-    return shared.array
+    return _shared(team, (plan.pdfset.n_rep, len(PIDS), len(x)), read)
 
 
 def _report(plan: EnhancePlan, chosen: Enhanced, quality: Quality) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from compress_mpi.errors import PDFSetError, RuncardError
+from compress_mpi.errors import PDFSetError, RuncardError, StoreError
+from compress_mpi.io.backends import require_scale
 from compress_mpi.io.enhancedfile import EnhancedRecord, is_enhanced_file, read_enhanced
 from compress_mpi.io.enhancedtree import (
     EnhancedTree,
@@ -21,16 +22,17 @@ from compress_mpi.io.enhancedtree import (
 )
 from compress_mpi.io.knots import force_positive_warning
 from compress_mpi.io.pdfset import PDFSet, open_set
-from compress_mpi.io.runcard import RuncardSource
+from compress_mpi.io.runcard import RuncardSource, differences
 from compress_mpi.io.setfolder import require_replaceable
 from compress_mpi.methods.enhancement.source import mixing_warning
 from compress_mpi.types import IntArray
 from compress_mpi.workflows.outputs import plan_outputs
 from compress_mpi.workflows.prior import PriorPlan
 
-__all__ = ["EnhancePlan", "plan_enhancement", "written_record"]
+__all__ = ["EnhancePlan", "plan_enhancement", "refuse_other_set", "require_prior_first", "written_record"]
 
 _TRAINED = ("flow", "gan")
+_ADVICE = "change it back, choose another 'output', or start over with --restart"
 _TIMES = 3
 """Size of an enhanced set over that of the prior, where nothing else is said."""
 
@@ -109,6 +111,13 @@ def plan_enhancement(source: RuncardSource, plan: PriorPlan, folders: Sequence[P
     name, datadir = enhanced_name(plan.pdfset.name), folder.absolute() / "lhapdf"
     if not config.gans.enhance:
         found = open_set(name, [datadir, *folders])
+        if found.n_rep < plan.pdfset.n_rep:
+            raise PDFSetError(
+                f"{found.path}: {found.n_rep} replicas, expected those of {plan.pdfset.name}, {plan.pdfset.n_rep}, and"
+                " more; make the enhanced set again"
+            )
+        for q in plan.scales:
+            require_scale(found, q)
         return EnhancePlan(name, "existing", 0, {}, folder, datadir, found, None, None, ())
     n_rep, kind = plan.pdfset.n_rep, config.generator_kind
     total = config.gans.total_replicas or _TIMES * n_rep
@@ -200,16 +209,52 @@ def _origins(plan: PriorPlan) -> IntArray | None:
     return np.repeat(np.arange(len(counts)), counts)
 
 
-def written_record(plan: EnhancePlan, prior_sha256: str) -> EnhancedRecord | None:
-    """The sidecar of the same enhancement, if its set is there and whole; serial."""
+def written_record(plan: EnhancePlan, prior_sha256: str, restart: bool) -> EnhancedRecord | None:
+    """The sidecar of the same enhancement, if its set is there and whole; serial.
+
+    Parameters
+    ----------
+    plan : EnhancePlan
+    prior_sha256 : str
+        Of the prior now.
+    restart : bool
+        Whether a set of another prior may be replaced.
+
+    Raises
+    ------
+    StoreError
+        If it may not.
+    """
     tree = plan.tree
-    if not is_enhanced_file(tree.sidecar):
+    if not is_enhanced_file(tree.sidecar) or missing_replicas(tree, plan.total):
         return None
     record = read_enhanced(tree.sidecar)
-    same = record.prior_sha256 == prior_sha256 and json.loads(json.dumps(plan.settings)) == record.settings
-    if not same or record.total != plan.total or missing_replicas(tree, plan.total):
-        return None
-    return record
+    if record.prior_sha256 != prior_sha256 and not restart:
+        raise StoreError(f"{tree.folder}: made from other values of {record.prior}; {_ADVICE}")
+    same = record.prior_sha256 == prior_sha256 and not _differences(record, plan)
+    return record if same else None
+
+
+def refuse_other_set(plan: EnhancePlan) -> None:
+    """Refuse to put an enhanced set in the place of one that was made with other settings; serial.
+
+    Raises
+    ------
+    StoreError
+    """
+    if plan.existing is not None or not is_enhanced_file(plan.tree.sidecar):
+        return
+    reasons = _differences(read_enhanced(plan.tree.sidecar), plan)
+    if reasons:
+        raise StoreError(
+            f"{plan.tree.folder}: an enhanced set made with other settings:\n  "
+            + "\n  ".join(reasons)
+            + f"\n{_ADVICE}"
+        )
+
+
+def _differences(record: EnhancedRecord, plan: EnhancePlan) -> list[str]:
+    return differences(record.settings, json.loads(json.dumps(plan.settings)))
 
 
 def require_prior_first(name: str, shift: float) -> str | None:

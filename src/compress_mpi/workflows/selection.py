@@ -239,7 +239,8 @@ def _stopped(run: Run, output: Outputs, phase: str, iteration: int) -> str:
 def _begin(run: Run, output: Outputs) -> Record:
     """Start a record with the random subsets that give the scale: evaluate them, or take those of the first phase."""
     if run.first is not None:
-        return run.team.on_root(lambda: _begin_with_first(run, output))
+        first = run.first[output.n_rep]
+        return run.team.on_root(lambda: _begin_with_first(run, output, first))
     config, team = run.source.config, run.team
     found = random_distances(run.pool.problem, output.n_rep, config.trials, config.seed, team)
     random = found[:, [ESTIMATORS.index(name) for name in run.reference.names]]
@@ -248,14 +249,12 @@ def _begin(run: Run, output: Outputs) -> Record:
     )
 
 
-def _begin_with_first(run: Run, output: Outputs) -> Record:
+def _begin_with_first(run: Run, output: Outputs, first: Outputs) -> Record:
     """The first phase as it stands in its own result."""
-    assert run.first is not None
-    path = run.first[output.n_rep].result
-    first = Record.read(path, run.reference.names)
-    record = start(output.result, run.source, run.prior, run.reference, output.n_rep, first.random, run.pool)
+    done = Record.read(first.result, run.reference.names)
+    record = start(output.result, run.source, run.prior, run.reference, output.n_rep, done.random, run.pool)
     record.enter(PHASES[0])
-    record.took_over(first)
+    record.took_over(done)
     record.enter("")
     return record
 
@@ -272,8 +271,9 @@ def _search(run: Run, output: Outputs, record: Record, norm: FloatArray) -> Isla
         weights[ESTIMATORS.index(name)] = 1.0 / (len(norm) * value)
     settings = _settings(run, output.n_rep)
     if record.phase == PHASES[2]:
-        found = [run.pool.rows(record.index_of(phase)).tolist() for phase in PHASES[:2]]
-        settings = replace(settings, starts=tuple(map(tuple, found)))
+        # only rank 0 has kept the record up to date
+        found = run.team.on_root(lambda: [record.index_of(phase) for phase in PHASES[:2]])
+        settings = replace(settings, starts=tuple(tuple(run.pool.rows(index).tolist()) for index in found))
     search = IslandSearch(settings, run.pool.problem, weights, run.team, run.threads)
     if record.checkpoint:
         search.restore(record.checkpoint, record.history)
