@@ -9,6 +9,7 @@ import pytest
 from cli_tools import BAD, digest, write_runcard
 from companions_tools import Program, make_results
 from compress_mpi.cli import cli
+from enhanced_tools import run_folder
 
 RESULTS = BAD / "results"
 R, E = "compress_tiny_4.h5", "erfs_output/erf_randomized.dat"
@@ -193,6 +194,20 @@ WRONG = {
         (["sets", "--pdf-path", "."], 2, ["--pdf-path"]),
         (["sets", "--name", "a/b", "--replicas", "2"], 5, ["a/b"]),
     ],
+    "postgans": [
+        ([], 2, ["--pdf"]),
+        (["--pdf"], 2, ["--pdf"]),
+        (["--pdf", "tiny/3"], 2, ["--pdf", "tiny/3", "name of an LHAPDF set"]),
+        (["--pdf", "tiny", "--nenhanced", "0"], 2, ["--nenhanced"]),
+        (["--pdf", "tiny", "--nenhanced", "many"], 2, ["--nenhanced", "many"]),
+        (["--pdf", "tiny", "--nenhanced", "7"], 3, ["for i = 5, 6, 7;", "7 replicas were expected"]),
+        (["--pdf", "tine"], 3, ["tine_enhanced/nnfit", "--folder"]),
+        (["--pdf", "tiny", "--folder", "nowhere"], 3, ["nowhere/nnfit", "--folder"]),
+        (["--pdf", "tiny", "--folder", "erfs_output"], 3, ["erfs_output/nnfit", "--folder"]),
+        (["--pdf", "tiny", "--datadir", "runcard.yml"], 5, ["runcard.yml", "cannot be written"]),
+        (["--pdf", "tiny", "--pdf-path"], 2, ["--pdf-path"]),
+        (["--pdf", "tiny", "more"], 2, ["more"]),
+    ],
     "report": [
         ([], 2, ["FILE..."]),
         (["nowhere.h5"], 4, ["nowhere.h5"]),
@@ -229,6 +244,7 @@ def results(tmp_path_factory):
         (folder / name).write_bytes(whole)
         with h5py.File(folder / name, "r+") as file:
             file[where].attrs[attribute] = value
+    run_folder(folder)
     (folder / "elsewhere.dat").write_text('99:{"mean": 1.0}\n')
     return folder
 

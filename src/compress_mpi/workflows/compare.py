@@ -21,7 +21,7 @@ from compress_mpi.methods.comparison.distributions import (
 )
 from compress_mpi.methods.selection.error_function import Reference, build_reference
 from compress_mpi.types import FloatArray
-from compress_mpi.workflows.pair import Pair, load_pair, read_set
+from compress_mpi.workflows.pair import Pair, load_pair, read_polished, read_set
 from compress_mpi.workflows.words import scale_text
 
 __all__ = ["Sets", "compare_sets", "lines", "load_sets"]
@@ -76,6 +76,7 @@ def load_sets(
     overrides: Sequence[str] = (),
     folders: Sequence[Path] = (),
     backend: str | None = None,
+    polished: bool = False,
 ) -> Sets:
     """Read the sets.
 
@@ -89,6 +90,8 @@ def load_sets(
         Whether to show a random subset of the prior, of the size of the compressed set, drawn by the seed.
     flavours : str or None
         PDG ids or names separated by commas; None takes all that are not zero.
+    polished : bool
+        Whether to show the polished set of the result too.
 
     Raises
     ------
@@ -110,6 +113,9 @@ def load_sets(
         if len(other) < 2:
             raise PDFSetError(f"{enhanced}: a comparison needs two replicas or more, got {len(other)}")
         values[f"enhanced ({len(other)})"] = other
+    if polished:
+        other = read_polished(pair.plan, Path(compressed), folders)
+        values[f"polished ({len(other)})"] = other
     reference = build_reference(pair.prior, ("correlation",), pair.plan.nodes)
     return Sets(pair, values, _groups(pair, flavours), reference, pair.warnings)
 

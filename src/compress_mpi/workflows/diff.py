@@ -12,6 +12,8 @@ import numpy as np
 from compress_mpi.errors import StoreError
 from compress_mpi.io.runcard import RESUMABLE_KEYS
 from compress_mpi.io.store import Tree, estimator_names, read_tree
+from compress_mpi.types import IntArray
+from compress_mpi.workflows.phases import enhanced_of, phases_of, polish_of
 
 __all__ = ["compare_results", "diff_files"]
 
@@ -62,10 +64,11 @@ def compare_results(first: Tree, second: Tree) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON-able. ``settings``, ``versions`` and ``prior`` map what differs to ``[first, second]``;
-        ``selection`` counts shared replicas; ``erf`` holds both totals, whether they may be compared
-        (``reasons`` says why not), and, where only the normalisation differs, both totals under that
-        of the first (``common``).
+        JSON-able. ``settings``, ``versions``, ``prior`` and ``enhanced`` map what differs to ``[first, second]``;
+        ``phases`` and ``polish`` hold both ERFs, None where one has none; ``selection`` counts shared replicas
+        (numbers above those of the prior only where the enhanced sets agree); ``erf`` holds both totals, whether
+        they may be compared (``reasons`` says why not), and, where only the normalisation differs, both totals
+        under that of the first (``common``).
     """
     trees = first, second
     settings = [json.loads(tree.datasets["/settings"]) for tree in trees]
@@ -75,8 +78,11 @@ def compare_results(first: Tree, second: Tree) -> dict[str, Any]:
         "settings": _changed(*(dict(_flat(one)) for one in settings)),
         "versions": _changed(*(json.loads(tree.attributes["/", "versions"]) for tree in trees)),
         "prior": _changed(*(_prior(tree) for tree in trees)),
+        "enhanced": _changed(*(enhanced_of(tree) or {} for tree in trees)),
         "launches": [_launches(tree) for tree in trees],
-        "selection": _overlap(*(np.asarray(tree.datasets["/selection/index"]) for tree in trees)),
+        "selection": _overlap(first, second),
+        "phases": _phases(first, second),
+        "polish": _polish(first, second),
         "erf": _erf(first, second, settings),
         "estimators": {
             name: [_estimator(tree, name) for tree in trees]
@@ -87,11 +93,21 @@ def compare_results(first: Tree, second: Tree) -> dict[str, Any]:
 
 def _same_answer(first: Tree, second: Tree) -> bool:
     """Bit for bit the same search, whoever ran it."""
+    names: tuple[str, ...]
     names = ("/selection/index", "/history/erf", "/prior/xgrid", "/prior/flavours", "/prior/q0")
+    if polish_of(first) is not None or polish_of(second) is not None:
+        names = (*names, "/polish/weights")
     marks = (("/prior", "sha256"), ("/selection", "erf"))
-    return all(np.array_equal(first.datasets[name], second.datasets[name]) for name in names) and all(
+    return all(_same_array(first, second, name) for name in names) and all(
         bool(first.attributes[mark] == second.attributes[mark]) for mark in marks
     )
+
+
+def _same_array(first: Tree, second: Tree, name: str) -> bool:
+    one, two = (tree.datasets.get(name) for tree in (first, second))
+    if one is None or two is None:
+        return one is two
+    return np.array_equal(np.asarray(one), np.asarray(two))
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -122,13 +138,44 @@ def _launches(tree: Tree) -> list[dict[str, Any]]:
     return [dict(zip(_LAUNCH, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _overlap(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
+def _overlap(first: Tree, second: Tree) -> dict[str, Any]:
+    one, two = (np.asarray(tree.datasets["/selection/index"]) for tree in (first, second))
+    shared = np.intersect1d(one, two)
+    if not _same_pool(first, second):
+        # of two enhanced sets only the replicas of the prior, which come first, are the same
+        shared = shared[shared <= min(_last_of_prior(tree) for tree in (first, second))]
     return {
-        "n_rep": [len(first), len(second)],
-        "shared": len(np.intersect1d(first, second)),
-        "only_first": np.setdiff1d(first, second).tolist(),
-        "only_second": np.setdiff1d(second, first).tolist(),
+        "n_rep": [len(one), len(two)],
+        "shared": len(shared),
+        "only_first": np.setdiff1d(one, shared).tolist(),
+        "only_second": np.setdiff1d(two, shared).tolist(),
+        "from_enhanced": [_new_ones(tree, index) for tree, index in ((first, one), (second, two))],
     }
+
+
+def _same_pool(first: Tree, second: Tree) -> bool:
+    pools = [tree.attributes.get(("/enhanced", "sha256")) for tree in (first, second)]
+    return bool(pools[0] == pools[1])
+
+
+def _last_of_prior(tree: Tree) -> int:
+    return int(tree.attributes["/prior", "first_member"]) + int(tree.attributes["/prior", "members"]) - 1
+
+
+def _new_ones(tree: Tree, index: IntArray) -> int:
+    return int(np.count_nonzero(index > _last_of_prior(tree))) if enhanced_of(tree) else 0
+
+
+def _phases(first: Tree, second: Tree) -> dict[str, list[float | None]]:
+    found = [{one["name"]: one["erf"] for one in phases_of(tree)} for tree in (first, second)]
+    return {name: [erfs.get(name) for erfs in found] for name in dict.fromkeys([*found[0], *found[1]])}
+
+
+def _polish(first: Tree, second: Tree) -> list[float | None] | None:
+    found = [polish_of(tree) for tree in (first, second)]
+    if found == [None, None]:
+        return None
+    return [None if one is None else one["erf"] for one in found]
 
 
 def _estimator(tree: Tree, name: str) -> dict[str, float] | None:
@@ -181,10 +228,12 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     lines = [f"A  {files[0]}: {facts['status'][0]}", f"B  {files[1]}: {facts['status'][1]}", ""]
     lines += _section("settings", facts["settings"])
     lines += _section("prior", facts["prior"])
+    if facts["enhanced"] or facts["phases"]:
+        lines += _section("enhanced", facts["enhanced"])
     lines += _section("versions", facts["versions"])
     lines += [f"launches    {_ranks(facts['launches'][0])} | {_ranks(facts['launches'][1])}"]
     lines += ["", *_selection_lines(facts), ""]
-    return lines + _erf_lines(facts)
+    return lines + _erf_lines(facts) + _other_erfs(facts)
 
 
 def _section(title: str, changed: Mapping[str, list[Any]]) -> list[str]:
@@ -213,6 +262,9 @@ def _selection_lines(facts: dict[str, Any]) -> list[str]:
     lines = [f"selection   {selection['shared']} replica numbers in both, of {first} | {second}"]
     if "sha256" in facts["prior"]:
         lines[0] += " (but of different priors)"
+    if any(selection["from_enhanced"]):
+        new = " | ".join(map(str, selection["from_enhanced"]))
+        lines.append(f"            of the new replicas of an enhanced set: {new}")
     if facts["identical"]:
         lines.append("            same search, same history, same answer, bit for bit")
     for name, key in (("A", "only_first"), ("B", "only_second")):
@@ -237,6 +289,19 @@ def _erf_lines(facts: dict[str, Any]) -> list[str]:
             f"Under the normalisation of A: {erf['common'][0]:.6g} | {erf['common'][1]:.6g}; B/A is of these."
         )
     return lines
+
+
+def _other_erfs(facts: dict[str, Any]) -> list[str]:
+    """ERFs of phases and polished sets, which are not those of the selection."""
+    rows = dict(facts["phases"]) | ({"polished": facts["polish"]} if facts["polish"] else {})
+    if not rows:
+        return []
+    shown = {name: "".join(_one_erf(erf) for erf in pair) for name, pair in rows.items()}
+    return ["", f"{'ERF of':<20}{'A':>12}{'B':>12}", *(f"{name:<20}{text}" for name, text in shown.items())]
+
+
+def _one_erf(erf: float | None) -> str:
+    return f"{'-':>12}" if erf is None else f"{erf:>12.6g}"
 
 
 def _estimator_line(name: str, pair: list[dict[str, float] | None], same_distance: bool) -> str:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from compress_mpi.errors import StoreError
-from compress_mpi.io.schema import dataset_of
+from compress_mpi.io import schema_enhanced
+from compress_mpi.io.enhancedfile import is_enhanced_file, read_enhanced, read_enhanced_tree
+from compress_mpi.io.schema import Dataset, dataset_of
 from compress_mpi.io.store import Tree, estimator_names, read_tree, scales
+from compress_mpi.workflows.inspect_enhanced import enhanced_facts, enhanced_page
+from compress_mpi.workflows.phases import enhanced_of, phase_lines, phases_of, polish_lines, polish_of
 from compress_mpi.workflows.words import end_of_search, end_text, optimum_text, parent_line, scale_text
 
 __all__ = ["inspect_file", "interval", "summary"]
 
 _WORST = 3
+_Declaration = Callable[[str], Dataset | None]
 
 
 def inspect_file(
@@ -27,7 +32,7 @@ def inspect_file(
     worst: bool = False,
     folders: Sequence[Path] = (),
 ) -> str:
-    """Describe a result file, or one thing in it.
+    """Describe a result file or the sidecar of an enhanced set, or one thing in it.
 
     Parameters
     ----------
@@ -48,6 +53,8 @@ def inspect_file(
     PDFSetError
         If ``worst`` is wanted and the prior cannot be read.
     """
+    if is_enhanced_file(file):
+        return _inspect_enhanced(file, path, as_json, worst)
     tree = read_tree(file)
     if path is not None:
         content = _content(tree, file, "/" + path.strip("/"))
@@ -68,6 +75,16 @@ def inspect_file(
 
         return terminal_page(file, facts, np.asarray(tree.datasets["/history/erf"]))
     return _page(file, facts)
+
+
+def _inspect_enhanced(file: Path, path: str | None, as_json: bool, worst: bool) -> str:
+    if worst:
+        raise StoreError(f"{file}: describes an enhanced set; --worst needs the result of a compression")
+    if path is None:
+        facts = enhanced_facts(read_enhanced(file))
+        return json.dumps(facts, indent=2) if as_json else enhanced_page(file, facts)
+    content = _content(read_enhanced_tree(file), file, "/" + path.strip("/"), schema_enhanced.dataset_of)
+    return json.dumps(content, indent=2) if as_json else _plain(content)
 
 
 def _worst_points(file: Path, folders: Sequence[Path]) -> dict[str, list[dict[str, Any]]]:
@@ -101,7 +118,8 @@ def summary(tree: Tree) -> dict[str, Any]:
     dict
         JSON-able. ``estimators`` maps each name to ``erf`` (of the selection, normalised),
         ``random`` (the same of random subsets: median and 68 % interval), ``normalisation``
-        and its relative ``uncertainty``.
+        and its relative ``uncertainty``. ``enhanced`` and ``polish`` are None, and ``phases`` is empty, where a
+        run had none, see ``phases``.
     """
     at, data = tree.attributes, tree.datasets
     settings = json.loads(data["/settings"])
@@ -158,6 +176,9 @@ def summary(tree: Tree) -> dict[str, Any]:
             for row in zip(*(_listed(data[f"/launches/{key}"]) for key in _LAUNCH), strict=True)
         ],
         "compressed_set": at.get(("/", "compressed_set")),
+        "enhanced": enhanced_of(tree),
+        "phases": phases_of(tree),
+        "polish": polish_of(tree),
         "auto": _auto_facts(tree),
         "settings": settings,
     }
@@ -187,13 +208,15 @@ def _spread(values: np.ndarray) -> dict[str, float]:
     return {"median": float(median), "low": float(low), "high": float(high)}
 
 
-def _content(tree: Tree, file: Path, path: str) -> Any:
+def _content(tree: Tree, file: Path, path: str, declaration: _Declaration = dataset_of) -> Any:
     if path in tree.datasets:
         value = tree.datasets[path]
         return value if isinstance(value, (str, list)) else np.asarray(value).tolist()
     prefix = path.rstrip("/") + "/"
     group = {
-        name: _described(name, value) for name, value in tree.datasets.items() if name.startswith(prefix)
+        name: _described(name, value, declaration)
+        for name, value in tree.datasets.items()
+        if name.startswith(prefix)
     }
     attributes = {
         f"{where}@{name}": value.item() if isinstance(value, np.generic) else value
@@ -205,8 +228,8 @@ def _content(tree: Tree, file: Path, path: str) -> Any:
     return {**attributes, **group}
 
 
-def _described(name: str, value: Any) -> str:
-    declared = dataset_of(name)
+def _described(name: str, value: Any, declaration: _Declaration) -> str:
+    declared = declaration(name)
     shape = "x".join(map(str, np.shape(value))) if not isinstance(value, str) else f"{len(value)} characters"
     return f"{shape or 'scalar'}; {declared.description if declared else ''}"
 
@@ -221,6 +244,7 @@ def _plain(content: Any) -> str:
 
 def _page(file: Path, facts: dict[str, Any]) -> str:
     prior, search, selection = facts["prior"], facts["search"], facts["selection"]
+    more = facts["enhanced"]
     lines = [
         f"{file}: {facts['task']}, {facts['status']}",
         f"prior       {prior['name']}, {prior['members']} replicas, q0 = {scale_text(prior['q0'])}, flavours "
@@ -228,14 +252,21 @@ def _page(file: Path, facts: dict[str, Any]) -> str:
         *(f"            {parent_line(parent)}" for parent in prior["parents"]),
         f"            sha256 {prior['sha256'][:16]}..., {prior['constant_points']} constant points and "
         f"{prior['dropped_correlation_points']} dependent correlation points left out",
+        *(
+            [f"enhanced    {more['name']}, {more['members']} replicas, sha256 {more['sha256'][:16]}..."]
+            if more
+            else []
+        ),
         f"search      {search['minimizer']}, seed {search['seed']}, definition '{search['definition']}', "
         f"iteration {search['iteration']}, {search['seconds']:.1f} s",
         f"            budget {search['budget']}; {end_text(search)}",
+        *_titled("phases", phase_lines(facts["phases"])),
         f"selection   {selection['n_rep']} replicas, ERF {selection['erf']:.6g} "
         f"(random subsets {interval(selection['random'])})",
         f"            {optimum_text(search['local_optimum'])}",
         "            convergence: "
         + ", ".join(f"{i}: {e:.4g}" for i, e in search["erf_by_iteration"].items()),
+        *_titled("polish", polish_lines(facts["polish"]) if facts["polish"] else []),
         "",
         f"{'estimator':<20}{'ERF':>10}   {'random, 68 %':<28}{'normalisation':>14}",
     ]
@@ -259,6 +290,10 @@ def _page(file: Path, facts: dict[str, Any]) -> str:
     lines += [f"created {facts['created']}, updated {facts['updated']}, layout {facts['schema_version']}"]
     lines += [", ".join(f"{name} {version}" for name, version in facts["versions"].items())]
     return "\n".join([*lines, "", "index " + " ".join(map(str, selection["index"]))])
+
+
+def _titled(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"{'' if number else title:<12}{line}" for number, line in enumerate(lines)]
 
 
 def _worst_lines(worst: dict[str, list[dict[str, Any]]]) -> list[str]:

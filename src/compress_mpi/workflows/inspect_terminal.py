@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compress_mpi.types import FloatArray
+from compress_mpi.workflows.phases import polish_lines
 from compress_mpi.workflows.words import end_text, optimum_text, parent_line, scale_text
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def terminal_page(file: Path, facts: dict[str, Any], history: FloatArray, width:
     colour = "green" if facts["status"] == "complete" else "yellow"
     console.print(f"[bold]{escape(str(file))}[/]  {facts['task']}, [{colour}]{facts['status']}[/]")
     console.print(_overview(facts, history, columns))
+    if facts.get("phases"):
+        console.print(_phases(facts["phases"]))
     console.print(_estimators(facts))
     if facts.get("worst"):
         console.print(_worst(facts["worst"]))
@@ -103,11 +106,16 @@ def _overview(facts: dict[str, Any], history: FloatArray, columns: int) -> Table
         f"{gain:.1f} times below the median random subset ({random['median']:.3g})\n"
         f"{optimum_text(search['local_optimum'])}",
     }
+    more = facts.get("enhanced")
+    if more:
+        rows["prior"] += f"\nselected from [bold]{escape(more['name'])}[/], {more['members']} replicas"
     if prior.get("parents"):
         rows["prior"] += "".join(f"\n{escape(parent_line(parent))}" for parent in prior["parents"])
     if len(history):
         line = sparkline(history, max(columns - 40, 20))
         rows["convergence"] = f"{history[0]:.3g} [cyan]{line}[/] {history[-1]:.4g}"
+    if facts.get("polish"):
+        rows["polish"] = escape("\n".join(polish_lines(facts["polish"])))
     return _grid(rows)
 
 
@@ -120,6 +128,21 @@ def _table(title: str, *columns: str) -> Table:
     )
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0)
+    return table
+
+
+def _phases(phases: list[dict[str, Any]]) -> Table:
+    table = _table("", "phase", "ERF", "evaluations", "time", "end")
+    for one in phases:
+        name = f"[bold cyan]{one['name']}[/]" if one["best"] else one["name"]
+        end = one["ended_by"] if one["status"] == "complete" else f"running, iteration {one['iteration']}"
+        table.add_row(
+            name,
+            "" if one["erf"] is None else f"{one['erf']:.6g}",
+            str(one["evaluations"] or 0),
+            f"{one['seconds']:.1f} s",
+            f"{end}, local optimum" if one["local_optimum"] else str(end),
+        )
     return table
 
 

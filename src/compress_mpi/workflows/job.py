@@ -10,7 +10,7 @@ from pathlib import Path
 
 from compress_mpi.errors import RuncardError
 from compress_mpi.io import values
-from compress_mpi.workflows.check import DryRun, dry_run, human_bytes, human_seconds
+from compress_mpi.workflows.check import DryRun, dry_run
 from compress_mpi.workflows.plan import (
     Cost,
     estimate,
@@ -20,7 +20,7 @@ from compress_mpi.workflows.plan import (
     shares_of,
 )
 from compress_mpi.workflows.several import described
-from compress_mpi.workflows.words import budget_text
+from compress_mpi.workflows.words import budget_text, human_bytes, human_seconds
 
 __all__ = ["JobRequest", "job_script"]
 
@@ -104,7 +104,7 @@ def job_script(
     """
     _check(request)
     run = dry_run(runcard, overrides, folders, backend)
-    cost = estimate(run.source.config, run.plan)
+    cost = estimate(run.source.config, run.plan, run.more)
     name = request.name or f"compress-{run.plan.pdfset.name}"
     command = _command(runcard, overrides, folders, backend)
     comments = [f"# {line}" for line in _comments(run, cost, request)]
@@ -147,14 +147,16 @@ def _comments(run: DryRun, cost: Cost, request: JobRequest) -> list[str]:
     sizes = ", ".join(str(size.n_rep) for size in cost.sizes)
     reading = reading_seconds(cost, request.ranks_per_node)
     needed = reading + launch_seconds(cost, ranks)
+    if run.source.config.task == "enhance":
+        return [f"{prior}, {cost.members} replicas", *_enhancement(run, cost), _memory_line(cost, request)]
     lines = [
         f"{prior}, {cost.members} replicas, to {sizes}: {cost.islands} islands on {ranks} ranks",
         f"search: {run.source.config.minimizer}, budget {budget_text(run.source.effective['minimization'])}",
-        f"memory per node: {human_bytes(cost.node_bytes)} shared, {request.ranks_per_node} x "
-        f"{human_bytes(cost.rank_bytes(ranks))}; asked for: {_SPARE:g} times that",
+        _memory_line(cost, request),
         f"time: {'at most ' if ranks > cost.islands else ''}about {human_seconds(needed)} with cores like those "
         "of the machine that wrote this",
     ]
+    lines += _enhancement(run, cost)
     shares = [one for one in shares_of(cost, ranks) if one.sizes]
     if len(shares) > 1:
         names = [size.n_rep for size in cost.sizes]
@@ -169,6 +171,31 @@ def _comments(run: DryRun, cost: Cost, request: JobRequest) -> list[str]:
         lines.append(
             f"warning: {idle} of {ranks} ranks would sit idle; ask for {ranks - idle} or raise islands"
         )
+    return lines
+
+
+def _memory_line(cost: Cost, request: JobRequest) -> str:
+    return (
+        f"memory per node: {human_bytes(cost.node_bytes)} shared, {request.ranks_per_node} x "
+        f"{human_bytes(cost.rank_bytes(request.ranks))}; asked for: {_SPARE:g} times that"
+    )
+
+
+def _enhancement(run: DryRun, cost: Cost) -> list[str]:
+    """What the job does beside its search, and what else will be submitted."""
+    more, config = run.more, run.source.config
+    lines = []
+    if more is not None and cost.enhanced is not None and more.existing is None:
+        lines.append(
+            f"enhanced set: {more.name} by {more.kind}, {cost.enhanced.files} files and {cost.enhanced.links} links, "
+            f"{human_bytes(cost.enhanced.disk_bytes)}; time to make it is not counted"
+        )
+    if more is not None and more.trained:
+        where = config.launch.where
+        text = "here, on rank 0" if where in ("local", "process") else f"in another job, by {where}"
+        lines.append(f"training: {text}; the other ranks wait")
+    if config.polish.radius is not None:
+        lines.append("polish: its time is not counted")
     return lines
 
 

@@ -11,21 +11,27 @@ from typing import Any
 
 import numpy as np
 
-from compress_mpi.errors import PDFSetError, RuncardError, StoreError
+from compress_mpi.errors import RuncardError, StoreError
 from compress_mpi.io import runcard
 from compress_mpi.io.backends import require_scale
 from compress_mpi.io.pdfset import PDFSet, require_replicas
-from compress_mpi.io.pycompressor import read_compress_dat
 from compress_mpi.io.settings import CompressConfig
 from compress_mpi.io.store import read_tree
 from compress_mpi.types import FloatArray
 from compress_mpi.workflows.combine import find_set
+from compress_mpi.workflows.origin import (
+    RESULT_SUFFIXES,
+    Selection,
+    find_enhanced,
+    polished_set_of,
+    selected_values,
+    selection_in_dat,
+    selection_of,
+)
 from compress_mpi.workflows.prior import PriorPlan, plan_prior, read_grid_values
 from compress_mpi.workflows.words import beside
 
-__all__ = ["Pair", "load_pair", "read_set"]
-
-_RESULTS = (".h5", ".hdf5")
+__all__ = ["Pair", "load_pair", "read_polished", "read_set"]
 
 
 @dataclass(frozen=True)
@@ -54,13 +60,13 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class _Selection:
-    """What a file says about a selection."""
+class _Described:
+    """What a file says about a selection; ``polished`` names the set to take in its place, if one is asked for."""
 
-    pdf: str
-    index: np.ndarray
+    chosen: Selection
     settings: Mapping[str, Any]
     sha256: str = ""
+    polished: str = ""
 
 
 def load_pair(
@@ -69,6 +75,7 @@ def load_pair(
     overrides: Sequence[str] = (),
     folders: Sequence[Path] = (),
     backend: str | None = None,
+    polished: bool = False,
 ) -> Pair:
     """Read two sets.
 
@@ -78,13 +85,15 @@ def load_pair(
         Name of a set, or path of its folder. None takes the prior of a result.
     compressed : str
         The same; or a result (``.h5``) or ``compress_*_output.dat``, whose replicas are then taken from the
-        prior. The settings of a ``.h5`` hold, unless overridden.
+        prior, or from the enhanced set they were selected from. The settings of a ``.h5`` hold, unless overridden.
     overrides : sequence of str
         ``key=value`` for ``q0``, ``nf``, ``xgrid``, ``definition``, ``est_dic``, ``trials``, ``seed``, ``backend``.
     folders : sequence of Path
         Where to look for sets first.
     backend : str or None
         Reader of LHAPDF sets.
+    polished : bool
+        Take the polished set of a result in place of its selection.
 
     Returns
     -------
@@ -97,12 +106,12 @@ def load_pair(
     CompressError
         If a set, a file or a setting is unfit.
     """
-    selection = _selection(Path(compressed))
+    selection = _selection(Path(compressed), polished)
     if prior is None and selection is None:
         raise RuncardError(
             f"--prior: missing; '{compressed}' is a set, which does not say what it was made from"
         )
-    name, folders = _as_name(prior or (selection.pdf if selection else ""), folders)
+    name, folders = _as_name(prior or (selection.chosen.prior if selection else ""), folders)
     if selection is not None:
         folders = beside(Path(compressed), folders)
     settings = dict(selection.settings) if selection else {}
@@ -112,10 +121,11 @@ def load_pair(
     values = _read(plan, plan.pdfset, plan.members)
     subset = _subset(plan, values, compressed, selection, folders)
     warnings = (*plan.warnings, *_other_values(selection, config, values))
-    return Pair(config, plan, values, subset, Path(compressed).name, warnings)
+    name = (selection.polished if selection else "") or Path(compressed).name
+    return Pair(config, plan, values, subset, name, warnings)
 
 
-def _other_values(selection: _Selection | None, config: CompressConfig, values: FloatArray) -> list[str]:
+def _other_values(selection: _Described | None, config: CompressConfig, values: FloatArray) -> list[str]:
     """A warning where a result was made from other values than those found now."""
     if selection is None or not selection.sha256:
         return []
@@ -130,22 +140,22 @@ def _other_values(selection: _Selection | None, config: CompressConfig, values: 
     ]
 
 
-def _selection(path: Path) -> _Selection | None:
+def _selection(path: Path, polished: bool) -> _Described | None:
     """A selection in a file; None if it is the name of a set."""
-    if path.suffix in _RESULTS:
+    if polished:
+        _require_result(path)
+    if path.suffix in RESULT_SUFFIXES:
         tree = read_tree(path)
-        index = np.asarray(tree.datasets["/selection/index"])
-        if not index.any():
+        if not np.any(tree.datasets["/selection/index"]):
             raise StoreError(f"{path}: nothing has been selected yet; run the runcard again")
         try:
             settings = json.loads(tree.datasets["/settings"])
         except json.JSONDecodeError as error:
             raise StoreError(f"{path}: damaged: /settings is no JSON ({error})") from error
-        at = tree.attributes
-        return _Selection(str(at["/prior", "name"]), index, settings, str(at["/prior", "sha256"]))
+        name = polished_set_of(tree, path) if polished else ""
+        return _Described(selection_of(tree), settings, str(tree.attributes["/prior", "sha256"]), name)
     if path.suffix == ".dat":
-        content = read_compress_dat(path)
-        return _Selection(content.pdfset_name, np.asarray(content.index), {})
+        return _Described(selection_in_dat(path), {})
     return None
 
 
@@ -169,19 +179,35 @@ def _subset(
     plan: PriorPlan,
     values: FloatArray,
     compressed: str,
-    selection: _Selection | None,
+    selection: _Described | None,
     folders: Sequence[Path],
 ) -> FloatArray:
     if selection is None:
         return read_set(plan, compressed, folders)
-    rows = selection.index - plan.members[0]
-    outside = selection.index[(rows < 0) | (rows >= len(values))]
-    if outside.size:
-        raise PDFSetError(
-            f"{compressed}: selects member {outside[0]}, but {plan.pdfset.name} has {plan.members[0]} to "
-            f"{plan.members[-1]}; it is a selection from another prior, or of definition 'pycompressor'"
-        )
-    return values[rows]
+    if selection.polished:
+        return read_set(plan, selection.polished, folders)
+    chosen = selection.chosen
+    enhanced = find_enhanced(chosen.enhanced, Path(compressed), folders) if chosen.enhanced else None
+    return selected_values(plan, values, enhanced, chosen.index, compressed)
+
+
+def read_polished(plan: PriorPlan, file: Path, folders: Sequence[Path] = ()) -> FloatArray:
+    """All replicas of the polished set of a result on the grid of its prior, as ``read_set``.
+
+    Raises
+    ------
+    RuncardError
+        If the file is no result.
+    PDFSetError, StoreError
+        If there is no such set, or it or the file cannot be read.
+    """
+    _require_result(file)
+    return read_set(plan, polished_set_of(read_tree(file), file), beside(file, folders))
+
+
+def _require_result(path: Path) -> None:
+    if path.suffix not in RESULT_SUFFIXES:
+        raise RuncardError(f"--polished: '{path}' is no result (.h5); name the polished set itself")
 
 
 def read_set(plan: PriorPlan, name: str, folders: Sequence[Path] = ()) -> FloatArray:

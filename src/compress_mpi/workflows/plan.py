@@ -28,7 +28,10 @@ from compress_mpi.methods.selection.problem import (
 from compress_mpi.methods.selection.search import IslandSearch, evaluations_of, kinds_of, useful_members
 from compress_mpi.parallel.serial import SerialTeam
 from compress_mpi.workflows.budget import settings_of
+from compress_mpi.workflows.enhance_plan import EnhancePlan
+from compress_mpi.workflows.plan_enhanced import EnhancedCost, enhanced_cost
 from compress_mpi.workflows.prior import PriorPlan, read_grid_values
+from compress_mpi.workflows.record import PHASES
 from compress_mpi.workflows.sizes import Share, share, work_of
 from compress_mpi.workflows.sizes import idle_ranks as idle_in
 from compress_mpi.workflows.targets import planned_sizes
@@ -62,7 +65,7 @@ class SizeCost:
     n_rep : int
         Size N.
     evaluations : int
-        Of the error function in the search, over all islands.
+        Of the error function in the search, over all islands and phases.
     rate : float
         Evaluations per second on one core of this machine.
     trial : float
@@ -73,6 +76,8 @@ class SizeCost:
         Ranks that can share one island.
     seconds : float or None
         Search time that is the budget of the runcard, if one is.
+    phases : int
+        Searches, each with that budget.
     """
 
     n_rep: int
@@ -82,6 +87,7 @@ class SizeCost:
     state_bytes: int
     crew: int
     seconds: float | None = None
+    phases: int = 1
 
 
 @dataclass(frozen=True)
@@ -94,10 +100,12 @@ class Cost:
     points, correlation_points : int
         Points that enter the estimators; upper bounds, as constant and dependent points are left out.
     node_bytes : int
-        Arrays that a node holds once: the prior on the grid and its standardised copy.
+        Arrays that a node holds once: the prior on the grid and its standardised copy, and those of an enhancement.
     member_seconds : float
         Reading one member.
     sizes : tuple of SizeCost
+    enhanced : EnhancedCost or None
+        Where there is an enhanced set.
     """
 
     islands: int
@@ -108,6 +116,7 @@ class Cost:
     node_bytes: int
     member_seconds: float
     sizes: tuple[SizeCost, ...]
+    enhanced: EnhancedCost | None = None
 
     def rank_bytes(self, ranks: int) -> int:
         """Memory of one of so many ranks, the arrays of its node not counted."""
@@ -118,7 +127,9 @@ class Cost:
         )
 
 
-def estimate(config: CompressConfig, plan: PriorPlan, seconds: float = _MEASUREMENT) -> Cost:
+def estimate(
+    config: CompressConfig, plan: PriorPlan, more: EnhancePlan | None = None, seconds: float = _MEASUREMENT
+) -> Cost:
     """Measure this machine for a little while on a problem of the right shape.
 
     Parameters
@@ -126,6 +137,8 @@ def estimate(config: CompressConfig, plan: PriorPlan, seconds: float = _MEASUREM
     config : CompressConfig
     plan : PriorPlan
         Of its prior.
+    more : EnhancePlan or None
+        Where there is an enhanced set.
     seconds : float
         Time for the measurement of the search, shared by the sizes.
 
@@ -139,16 +152,33 @@ def estimate(config: CompressConfig, plan: PriorPlan, seconds: float = _MEASUREM
     settings = [settings_of(config, n, len(plan.members)) for n in planned_sizes(config, len(plan.members))]
     sizes = tuple(_measure(problem, one, seconds / len(settings)) for one in settings)
     grid = 8 * len(plan.members) * plan.n_columns * len(plan.xgrid)
+    node_bytes = grid + problem.z.nbytes + problem.zc.nbytes
+    enhanced = None if more is None else enhanced_cost(plan, more, node_bytes)
+    if enhanced is not None:
+        node_bytes += enhanced.node_bytes
+        sizes = tuple(_in_phases(config, size, enhanced.pool, len(plan.members)) for size in sizes)
     return Cost(
         settings[0].islands,
         config.trials,
         len(plan.members),
         int(np.count_nonzero(~reference.constant)),
         len(reference.points) if CORRELATION in reference.names else 0,
-        grid + problem.z.nbytes + problem.zc.nbytes,
+        node_bytes,
         reading,
         sizes,
+        enhanced,
     )
+
+
+def _in_phases(config: CompressConfig, size: SizeCost, pool: int, members: int) -> SizeCost:
+    """The same size with the phases that follow the prior's: as many searches in a larger pool."""
+    settings = settings_of(config, size.n_rep, pool)
+    later = (len(PHASES) - 1) * _evaluations(settings, pool, size.rate)
+    # what grows with the pool is the state of one method, of the others it does not depend on it
+    grown = (
+        size.state_bytes * pool // members if config.minimizer in ("cma", "portfolio") else size.state_bytes
+    )
+    return replace(size, evaluations=size.evaluations + later, state_bytes=grown, phases=len(PHASES))
 
 
 def _reading(plan: PriorPlan) -> float:
@@ -238,7 +268,7 @@ def seconds_on(cost: Cost, size: SizeCost, workers: int, trial_workers: int) -> 
     """
     trials = cost.trials * size.trial / max(trial_workers, 1)
     if size.seconds is not None:
-        return trials + size.seconds
+        return trials + size.phases * size.seconds
     rounds = -(-cost.islands // max(workers, 1))
     return trials + rounds * size.evaluations / cost.islands / size.rate
 

@@ -8,14 +8,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from compress_mpi import __version__
 from compress_mpi.errors import OutputError, PDFSetError, RuncardError
 from compress_mpi.io.atomic import atomic_write
 from compress_mpi.io.report.page import Article, render_page
+from compress_mpi.types import IntArray
 from compress_mpi.workflows.report_comparison import Comparison, compare
+from compress_mpi.workflows.report_enhanced import EnhancedSections
 from compress_mpi.workflows.report_facts import Result, read_result
+from compress_mpi.workflows.report_phases import phase_group, polish_group
 from compress_mpi.workflows.report_plots import Plotter, overview_groups, search_group, set_groups
-from compress_mpi.workflows.report_sets import PriorSample, sample_key, sample_prior
+from compress_mpi.workflows.report_sets import (
+    PriorSample,
+    SubsetSample,
+    sample_key,
+    sample_prior,
+    sample_subset,
+)
 
 __all__ = ["results_in", "write_report"]
 
@@ -55,8 +66,9 @@ def write_report(files: Sequence[Path], folder: Path | None = None, folders: Seq
     target = folder or (first / "report" if first.is_dir() else first.with_name(f"{first.stem}_report"))
     plots = _make(target / "plots")
     samples: dict[tuple[Any, ...], PriorSample | str] = {}
+    sections = EnhancedSections(plots)
     articles = [
-        _article(f"r{number}", result, Plotter(plots, prefix), samples, folders)
+        _article(f"r{number}", result, Plotter(plots, prefix), samples, sections, folders)
         for number, (result, prefix) in enumerate(zip(results, _prefixes(results), strict=True), 1)
     ]
     overview = overview_groups(results, Plotter(plots, ""))
@@ -96,7 +108,9 @@ def _prefixes(results: Sequence[Result]) -> list[str]:
 
 
 def _title(results: Sequence[Result]) -> str:
-    names = list(dict.fromkeys(result.facts["prior"]["name"] for result in results))
+    names = list(
+        dict.fromkeys((result.facts["enhanced"] or result.facts["prior"])["name"] for result in results)
+    )
     sizes = sorted({result.facts["selection"]["n_rep"] for result in results})
     listed = str(sizes[0]) if len(sizes) == 1 else f"{', '.join(map(str, sizes[:-1]))} and {sizes[-1]}"
     return f"{' and '.join(names)} compressed to {listed} replicas"
@@ -112,18 +126,46 @@ def _article(
     result: Result,
     plot: Plotter,
     samples: dict[tuple[Any, ...], PriorSample | str],
+    sections: EnhancedSections,
     folders: Sequence[Path],
 ) -> Article:
-    groups = [search_group(result, plot)]
+    groups = [search_group(result, plot), *phase_group(result, plot)]
     sample = _sample(result, samples, folders)
     result.facts["comparison"] = None
-    if sample is not None:
-        found = compare(result, sample)
+    found = None
+    chosen = None if sample is None else _subset(result, result.index, sample, folders)
+    if sample is not None and chosen is not None:
+        found = compare(result, sample, chosen)
         result.facts["comparison"] = found.facts
         _note_differences(result, found)
         groups += set_groups(result, found, plot)
+    groups += polish_group(result, found, _parents(result, sample, chosen, folders), plot)
+    groups += sections.group(result, sample, folders)
     result.facts["missing"] = list(result.missing)
     return Article(anchor, result.facts, groups, result.missing)
+
+
+def _subset(
+    result: Result, index: IntArray, sample: PriorSample, folders: Sequence[Path]
+) -> SubsetSample | None:
+    """Replicas of a result; None, and a note, where its enhanced set cannot be read."""
+    try:
+        return sample_subset(result, index, sample, folders)
+    except PDFSetError as error:
+        result.missing.append(f"No comparison of sets: the enhanced set cannot be read.\n{error}")
+        return None
+
+
+def _parents(
+    result: Result, sample: PriorSample | None, chosen: SubsetSample | None, folders: Sequence[Path]
+) -> SubsetSample | None:
+    """The replicas that were polished: mostly, but not always, those that were selected."""
+    parents = result.tree.datasets.get("/polish/parents")
+    if parents is None or sample is None or chosen is None:
+        return None
+    if np.array_equal(parents, result.index):
+        return chosen
+    return _subset(result, np.asarray(parents), sample, folders)
 
 
 def _sample(

@@ -24,7 +24,7 @@ from compress_mpi.methods.selection.estimators import CORRELATION
 from compress_mpi.methods.selection.grid import correlation_nodes
 from compress_mpi.types import FloatArray
 from compress_mpi.workflows.report_facts import Result
-from compress_mpi.workflows.report_sets import SQRT_S, PriorSample
+from compress_mpi.workflows.report_sets import SQRT_S, PriorSample, SubsetSample
 
 __all__ = ["Comparison", "Distribution", "FlavourBands", "compare"]
 
@@ -92,7 +92,7 @@ class Comparison:
     facts: dict[str, Any]
 
 
-def compare(result: Result, sample: PriorSample) -> Comparison:
+def compare(result: Result, sample: PriorSample, chosen: SubsetSample) -> Comparison:
     """Compare a selection with its prior.
 
     Random numbers, which only set the scale of distances, depend on nothing but the size of the
@@ -103,19 +103,24 @@ def compare(result: Result, sample: PriorSample) -> Comparison:
     result : Result
     sample : PriorSample
         Of its prior.
+    chosen : SubsetSample
+        Its selection.
     """
-    rng = np.random.default_rng(result.rows.size)
+    rng = np.random.default_rng(result.index.size)
     definition = result.facts["search"]["definition"]
     nodes = correlation_nodes(len(sample.x), len(sample.pids), definition)
     reference = build_reference(sample.values, result.names, nodes)
-    subset = sample.values[result.rows]
+    subset = chosen.values
     scales = {q: sample.at(q) for q in (*sample.scales, sample.q_high)}
     groups = {q: _groups(values, sample.pids) for q, values in scales.items()}
-    lumi = _luminosity(sample, result)
+    lumi = _luminosity(sample, chosen)
     found = Comparison(
         sample,
         reference,
-        {q: [_flavour(values, result, g, sample.pids) for g in groups[q]] for q, values in scales.items()},
+        {
+            q: [_flavour(values, chosen.at(sample, q), g, sample.pids) for g in groups[q]]
+            for q, values in scales.items()
+        },
         {q: _vanishing(values, sample.pids) for q, values in scales.items()},
         compare_correlations(sample.values, subset, reference.points),
         _distributions(sample, subset, groups[sample.q0], rng),
@@ -140,9 +145,8 @@ def _vanishing(values: FloatArray, pids: Sequence[int]) -> list[int]:
     return [pid for f, pid in enumerate(pids) if not values[:, f].any()]
 
 
-def _flavour(values: FloatArray, result: Result, group: list[int], pids: Sequence[int]) -> FlavourBands:
-    own = values[:, group[0]]
-    prior, compressed = bands(own), bands(own[result.rows])
+def _flavour(values: FloatArray, subset: FloatArray, group: list[int], pids: Sequence[int]) -> FlavourBands:
+    prior, compressed = bands(values[:, group[0]]), bands(subset[:, group[0]])
     ratios = relative_to(prior, prior.mean), relative_to(compressed, prior.mean)
     return FlavourBands(tuple(pids[f] for f in group), (prior, compressed), ratios)
 
@@ -182,13 +186,13 @@ def _frechet(
     }
 
 
-def _luminosity(sample: PriorSample, result: Result) -> dict[str, tuple[Bands, Bands]]:
+def _luminosity(sample: PriorSample, chosen: SubsetSample) -> dict[str, tuple[Bands, Bands]]:
     found = {}
     for c, channel in enumerate(CHANNELS if sample.mass.size else ()):
         prior = bands(sample.luminosity[:, :, c])
         if not prior.mean.all():  # a set without antiquarks has no qqbar
             continue
-        compressed = bands(sample.luminosity[result.rows, :, c])
+        compressed = bands(chosen.luminosity[:, :, c])
         found[channel] = relative_to(prior, prior.mean), relative_to(compressed, prior.mean)
     return found
 

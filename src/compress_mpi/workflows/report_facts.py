@@ -15,6 +15,7 @@ from compress_mpi.io.pycompressor import random_bands
 from compress_mpi.io.report.figures_search import Judged
 from compress_mpi.io.store import Tree, estimator_names, read_tree, scales
 from compress_mpi.types import FloatArray, IntArray
+from compress_mpi.workflows.phases import enhanced_of, phases_of, polish_of
 from compress_mpi.workflows.words import end_of_search
 
 __all__ = ["Result", "read_result"]
@@ -52,11 +53,6 @@ class Result:
         return np.asarray(self.tree.datasets["/selection/index"])
 
     @property
-    def rows(self) -> IntArray:
-        """Their positions among the members of the prior, int64 ``(n_rep,)``."""
-        return self.index - int(self.tree.attributes["/prior", "first_member"])
-
-    @property
     def history(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Iteration, ERF and seconds, float64 ``(iteration,)`` each."""
         data = self.tree.datasets
@@ -81,7 +77,7 @@ def read_result(path: Path) -> Result:
     ------
     StoreError
         If the file is damaged, foreign, of a newer schema, of another task, or selects replicas that the
-        prior does not have.
+        set it selects from does not have.
     """
     tree = read_tree(path)
     task = str(tree.attributes["/", "task"])
@@ -98,6 +94,7 @@ def read_result(path: Path) -> Result:
 
 def _check_numbers(path: Path, tree: Tree) -> None:
     first, members = (int(tree.attributes["/prior", key]) for key in ("first_member", "members"))
+    members = int(tree.attributes.get(("/enhanced", "members"), members))
     index = np.asarray(tree.datasets["/selection/index"])
     # the file of a search that was killed at its start holds zeros
     started = bool(index.any())
@@ -135,6 +132,9 @@ def _facts(path: Path, tree: Tree) -> dict[str, Any]:
             "index": np.asarray(data["/selection/index"]).tolist(),
         },
         "estimators": estimators,
+        "enhanced": enhanced_of(tree),
+        "phases": phases_of(tree),
+        "polish": polish_of(tree),
         "launches": _launches(data),
         "compressed_set": at.get(("/", "compressed_set")),
         "runcard": str(data["/runcard"]),

@@ -61,23 +61,58 @@ def overview_groups(results: Sequence[Result], plot: Plotter) -> list[Group]:
     """Distances against size; empty for a single result."""
     if len(results) < 2:
         return []
+    kinds = _by_kind(results)
+    main = next(iter(kinds))
     by_size: dict[str, dict[int, Judged]] = {}
-    for result in results:
+    for result in kinds[main]:
         for name, judged in result.judged(normalised=False).items():
             by_size.setdefault(name, {})[result.facts["selection"]["n_rep"]] = judged
     by_size = {"total": by_size.pop("total"), **by_size}
-    sizes = sorted(by_size["total"])
-    values = "; ".join(f"N = {n}: total ERF {by_size['total'][n].value:.4g}" for n in sizes)
+    others = {kind: _distances(some) for kind, some in kinds.items() if kind != main} | _polished(results)
+    values = "; ".join(
+        f"N = {result.facts['selection']['n_rep']}{'' if kind == main else f', {kind}'}: total ERF "
+        f"{result.facts['selection']['erf']:.4g}"
+        for kind, some in kinds.items()
+        for result in some
+    )
     caption = (
         "Distance between selection and prior against the number of replicas, with the median and the 50, 68 and "
         "90 % bands of random subsets. Estimators are not normalised here, since the normalisation depends on N; "
         "the total ERF is."
     )
     text = ""
-    if len(sizes) < len(results):
+    if sum(len({r.facts["selection"]["n_rep"] for r in some}) for some in kinds.values()) < len(results):
         text = "Several files have the same size; the plot shows the last one of each size."
-    figure = plot("erf_by_size", draw_erf_by_size(by_size), caption, f"Distances by size. {values}.")
+    drawn = draw_erf_by_size(by_size, main, others)
+    figure = plot("erf_by_size", drawn, caption, f"Distances by size. {values}.")
     return [Group("Distance against size", [figure], text)]
+
+
+def _by_kind(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """Results by the set that they select from, those of a prior first."""
+    kinds: dict[str, list[Result]] = {}
+    for result in sorted(results, key=lambda one: one.facts["enhanced"] is not None):
+        kind = "compressed" if result.facts["enhanced"] is None else "from the enhanced set"
+        kinds.setdefault(kind, []).append(result)
+    return kinds
+
+
+def _distances(results: Sequence[Result]) -> dict[str, dict[int, float]]:
+    found: dict[str, dict[int, float]] = {}
+    for result in results:
+        for name, judged in result.judged(normalised=False).items():
+            found.setdefault(name, {})[result.facts["selection"]["n_rep"]] = judged.value
+    return found
+
+
+def _polished(results: Sequence[Result]) -> dict[str, dict[str, dict[int, float]]]:
+    """Total ERFs of polished sets; of each size the lowest."""
+    erfs: dict[int, float] = {}
+    for result in results:
+        polish, n_rep = result.facts["polish"], result.facts["selection"]["n_rep"]
+        if polish is not None and polish["erf"] is not None:
+            erfs[n_rep] = min(erfs.get(n_rep, np.inf), polish["erf"])
+    return {"polished": {"total": erfs}} if erfs else {}
 
 
 def _names(result: Result) -> tuple[str, str]:
@@ -92,7 +127,8 @@ def search_group(result: Result, plot: Plotter) -> Group:
     iteration, erf, seconds = result.history
     normalised = result.judged()
     total = normalised["total"]
-    if len(iteration):
+    # the history of phases is shown phase by phase
+    if len(iteration) and not result.facts["phases"]:
         plots.append(
             plot(
                 "convergence",

@@ -1,13 +1,13 @@
 """What a report says about the sets: the prior, read again, and the selected replicas among it.
 
-The compressed set's own folder is not needed: its members are copies of the prior's.
+The compressed set's own folder is not needed: its members are copies of the prior's, or of an enhanced set's.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,13 @@ from compress_mpi.methods.comparison.luminosity import (
     luminosity_nodes,
     mass_nodes,
 )
-from compress_mpi.types import FloatArray
+from compress_mpi.types import FloatArray, IntArray
 from compress_mpi.workflows.combine import find_set
+from compress_mpi.workflows.origin import find_enhanced
 from compress_mpi.workflows.report_facts import Result
 from compress_mpi.workflows.words import beside
 
-__all__ = ["SQRT_S", "PriorSample", "sample_key", "sample_prior"]
+__all__ = ["SQRT_S", "PriorSample", "SubsetSample", "sample_key", "sample_prior", "sample_subset"]
 
 SQRT_S = 13000.0
 """Collider energy of the luminosities in GeV."""
@@ -93,6 +94,27 @@ class PriorSample:
         return {"flavour": self.pids[f % len(self.pids)], "q": self.scales[f // len(self.pids)]}
 
 
+@dataclass(frozen=True)
+class SubsetSample:
+    """Some replicas at the points of a prior's sample; axes as there.
+
+    Attributes
+    ----------
+    values, high, luminosity : float64 (replica, ...)
+    """
+
+    values: FloatArray
+    high: FloatArray
+    luminosity: FloatArray
+
+    def at(self, sample: PriorSample, q: float) -> FloatArray:
+        """Values at one of the scales of a sample, float64 ``(replica, flavour, x)``."""
+        if q not in sample.scales:
+            return self.high
+        first = sample.scales.index(q) * len(sample.pids)
+        return self.values[:, first : first + len(sample.pids)]
+
+
 def sample_key(result: Result) -> tuple[Any, ...]:
     """What decides whether two results share a sample."""
     prior = result.facts["prior"]
@@ -133,27 +155,75 @@ def sample_prior(result: Result, folders: Sequence[Path]) -> PriorSample:
     return _read(pdfset, range(first, first + members), tuple(prior["flavours"]), x, tuple(prior["scales"]))
 
 
+def sample_subset(
+    result: Result, index: IntArray, sample: PriorSample, folders: Sequence[Path]
+) -> SubsetSample:
+    """Replicas that a result names, from its prior's sample or from its enhanced set.
+
+    Parameters
+    ----------
+    result : Result
+    index : int64 (n,)
+        Numbers as in its ``/selection/index``.
+    sample : PriorSample
+        Of its prior.
+    folders : sequence of Path
+        Where to look for the enhanced set first.
+
+    Raises
+    ------
+    PDFSetError
+        If the enhanced set is not found, or one of them cannot be read.
+    """
+    more, rows = result.facts["enhanced"], index - result.facts["prior"]["first_member"]
+    if more is None:
+        return SubsetSample(sample.values[rows], sample.high[rows], sample.luminosity[rows])
+    pdfset = find_enhanced(more["name"], result.path, folders)
+    new = index > 0
+    if not new.any():
+        raise PDFSetError(f"{result.path}: selects nothing but member 0")
+    read = _read_members(pdfset, index[new].tolist(), sample)
+    of_prior = (sample.values, sample.high, sample.luminosity)
+    found = [np.empty((len(index), *own.shape[1:])) for own in of_prior]
+    for out, own, part in zip(found, of_prior, read, strict=True):
+        out[new] = part
+        # 0 stands for member 0 of the prior, which comes first in its sample
+        out[~new] = own[rows[~new]]
+    return SubsetSample(*found)
+
+
 def _read(
     pdfset: PDFSet, members: range, pids: tuple[int, ...], x: FloatArray, scales: tuple[float, ...]
 ) -> PriorSample:
-    everything = tuple(dict.fromkeys((*pids, *pdfset.flavours)))
-    columns = np.arange(len(pids))
     q_high = max(min(_HIGH_SCALE, pdfset.q_max), *scales)
-    low_x, high_x = _x_range(pdfset, q_high)
+    low_x, _ = _x_range(pdfset, q_high)
     mass = _masses(pdfset, low_x)
-    nodes = [luminosity_nodes(m, SQRT_S, _STEP) for m in mass]
+    empty = np.zeros(0)
+    frame = PriorSample(pdfset, pids, x, scales, q_high, empty, empty, "", mass, empty)
+    values, high, luminosity = _read_members(pdfset, members, frame)
+    digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+    return replace(frame, values=values, high=high, sha256=digest, luminosity=luminosity)
+
+
+def _read_members(
+    pdfset: PDFSet, members: Sequence[int], frame: PriorSample
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Values at the scales of the comparison and at the high one, and luminosities, at the points of a sample."""
+    everything = tuple(dict.fromkeys((*frame.pids, *pdfset.flavours)))
+    columns, n = np.arange(len(frame.pids)), len(frame.scales)
+    low_x, high_x = _x_range(frame.pdfset, frame.q_high)
+    nodes = [luminosity_nodes(m, SQRT_S, _STEP) for m in frame.mass]
     # beyond the last knot, and at x = 1, densities count as zero
     inside = [(x_m >= low_x) & (x_m <= high_x) & (x_m < 1.0) for x_m in nodes]
-    n = len(scales)
-    grids = [(q, x) for q in (*scales, q_high)]
-    grids += [(float(m), x_m[k]) for m, x_m, k in zip(mass, nodes, inside, strict=True)]
+    grids = [(q, frame.x) for q in (*frame.scales, frame.q_high)]
+    grids += [(float(m), x_m[k]) for m, x_m, k in zip(frame.mass, nodes, inside, strict=True)]
     parts: list[list[FloatArray]] = []
     for start in range(0, len(members), _CHUNK):
         chunk = list(members[start : start + _CHUNK])
         found = read_at_scales(pdfset, chunk, everything, grids)
         lumi = [
             _luminosity(values, k, everything, float(m))
-            for m, k, values in zip(mass, inside, found[n + 1 :], strict=True)
+            for m, k, values in zip(frame.mass, inside, found[n + 1 :], strict=True)
         ]
         parts.append(
             [
@@ -163,8 +233,7 @@ def _read(
             ]
         )
     values, high, luminosity = (np.concatenate(pieces) for pieces in zip(*parts, strict=True))
-    digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
-    return PriorSample(pdfset, pids, x, scales, q_high, values, high, digest, mass, luminosity)
+    return values, high, luminosity
 
 
 def _luminosity(values: FloatArray, inside: np.ndarray, pids: Sequence[int], mass: float) -> FloatArray:

@@ -9,7 +9,17 @@ from typing import Any
 
 from compress_mpi.io.store import Tree
 
-__all__ = ["beside", "budget_text", "end_of_search", "end_text", "optimum_text", "parent_line", "scale_text"]
+__all__ = [
+    "beside",
+    "budget_text",
+    "end_of_search",
+    "end_text",
+    "human_bytes",
+    "human_seconds",
+    "optimum_text",
+    "parent_line",
+    "scale_text",
+]
 
 
 def scale_text(q0: float | Sequence[float]) -> str:
@@ -81,7 +91,7 @@ def optimum_text(local_optimum: bool | None) -> str:
 
 
 def beside(file: Path, folders: Sequence[Path]) -> list[Path]:
-    """Folders to look for the prior of a result in: those given, then where a combined prior lies.
+    """Folders to look for the sets of a result in: those given, then where a combined prior and an enhanced set lie.
 
     Parameters
     ----------
@@ -90,4 +100,22 @@ def beside(file: Path, folders: Sequence[Path]) -> list[Path]:
     folders : sequence of Path
     """
     folder = Path(file).absolute().parent
-    return [*folders, folder.parent if file.suffix == ".dat" else folder]
+    folder = folder.parent if file.suffix == ".dat" else folder
+    return [*folders, folder, folder / "lhapdf"]
+
+
+def human_bytes(count: float) -> str:
+    """Such as ``9.8 MB``."""
+    for unit in ("B", "kB", "MB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def human_seconds(seconds: float) -> str:
+    """Such as ``12 s``, ``3 min`` or ``2 h 05 min``."""
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

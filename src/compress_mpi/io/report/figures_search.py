@@ -12,6 +12,7 @@ from compress_mpi.io.report.style import (
     LOOKS,
     RANDOM_SHADES,
     SLIDE_WIDTH,
+    Look,
     estimator_label,
     new_figure,
     shared_legend,
@@ -23,9 +24,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Judged", "draw_convergence", "draw_erf_by_size", "draw_erf_per_estimator", "random_legend"]
+__all__ = [
+    "Judged",
+    "draw_convergence",
+    "draw_erf_by_size",
+    "draw_erf_per_estimator",
+    "plain_log_ticks",
+    "random_legend",
+]
 
 _LEVELS = ("90", "68", "50")
+_POLISHED = LOOKS[3]
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ def draw_convergence(iteration: FloatArray, erf: FloatArray, seconds: FloatArray
         lowest = min(float(erf[-1]), total.random["l68"])
         if lowest > 0:
             axes.set_ylim(bottom=0.8 * lowest)
-        _plain_log_ticks(axes)
+        plain_log_ticks(axes)
     panels[0].set_ylabel("total ERF")
     panels[0].annotate(
         f"{erf[-1]:.4g}",
@@ -94,8 +103,8 @@ def _random_level(axes: Axes, total: Judged) -> None:
     axes.axhline(total.random["rmd"], color="#3c4654", lw=1.5)
 
 
-def _plain_log_ticks(axes: Axes) -> None:
-    """Numbers like 0.2 rather than powers, where the axis spans about a decade."""
+def plain_log_ticks(axes: Axes) -> None:
+    """Mark a logarithmic vertical axis: numbers like 0.2 rather than powers, where the axis spans about a decade."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = axes.get_ylim()
@@ -132,7 +141,9 @@ def random_legend(levels: Sequence[str] = _LEVELS, mean: bool = False) -> tuple[
 
 
 @styled
-def draw_erf_per_estimator(judged: Mapping[str, Judged], compressed: str) -> Figure:
+def draw_erf_per_estimator(
+    judged: Mapping[str, Judged], compressed: str, polished: Mapping[str, float] | None = None
+) -> Figure:
     """ERF of every estimator among those of random subsets, all divided by the normalisation.
 
     Parameters
@@ -141,6 +152,8 @@ def draw_erf_per_estimator(judged: Mapping[str, Judged], compressed: str) -> Fig
         By estimator; normalised. ``total`` may be among them.
     compressed : str
         Legend of the selection.
+    polished : mapping of float, optional
+        ERFs of the polished set, by the same names.
     """
     from matplotlib.lines import Line2D
     from matplotlib.ticker import FuncFormatter
@@ -149,13 +162,19 @@ def draw_erf_per_estimator(judged: Mapping[str, Judged], compressed: str) -> Fig
     axes = figure.subplots()
     axes.set_xscale("log")
     rows = np.arange(len(judged))[::-1]
+    after = polished or {}
     known = [v for one in judged.values() for v in (one.value, one.random["l90"], one.random["rmd"]) if v > 0]
+    known += [v for v in after.values() if v > 0]
     least = 0.5 * min(known, default=0.1)
     for row, (name, one) in zip(rows, judged.items(), strict=True):
         _random_bar(axes, row, one, least)
         axes.plot(
             max(one.value, least), row, LOOKS[1].marker, color=LOOKS[1].colour, ms=11, mec="white", zorder=5
         )
+        if name in after:
+            end, look = max(after[name], least), _POLISHED
+            axes.plot([max(one.value, least), end], [row, row], color=look.colour, lw=2.0, zorder=4)
+            axes.plot(end, row, look.marker, color=look.colour, ms=11, mec="white", zorder=6)
         if name == "total":
             axes.axhline(row + 0.5, color="#3c4654", lw=0.8)
     axes.set_xlim(least, 2 * max(one.random[k] for one in judged.values() for k in ("u90", "rcv")))
@@ -166,8 +185,9 @@ def draw_erf_per_estimator(judged: Mapping[str, Judged], compressed: str) -> Fig
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     axes.grid(axis="x", alpha=0.25)
     handles, labels = random_legend(mean=True)
-    marker = Line2D([], [], color=LOOKS[1].colour, marker=LOOKS[1].marker, ls="", ms=11)
-    shared_legend(figure, [marker, *handles], [compressed, *labels])
+    shown = {1: compressed} | ({3: "polished"} if after else {})
+    markers = [Line2D([], [], color=LOOKS[k].colour, marker=LOOKS[k].marker, ls="", ms=11) for k in shown]
+    shared_legend(figure, [*markers, *handles], [*shown.values(), *labels])
     return figure
 
 
@@ -181,7 +201,11 @@ def _random_bar(axes: Axes, row: float, one: Judged, least: float) -> None:
 
 
 @styled
-def draw_erf_by_size(results: Mapping[str, Mapping[int, Judged]], compressed: str = "compressed") -> Figure:
+def draw_erf_by_size(
+    results: Mapping[str, Mapping[int, Judged]],
+    compressed: str = "compressed",
+    others: Mapping[str, Mapping[str, Mapping[int, float]]] | None = None,
+) -> Figure:
     """Distances against the size of the subset, one panel per estimator.
 
     Parameters
@@ -191,16 +215,26 @@ def draw_erf_by_size(results: Mapping[str, Mapping[int, Judged]], compressed: st
         each size has a normalisation of its own; ``total`` is the ERF.
     compressed : str
         Legend of the selections.
+    others : mapping, optional
+        Legend of further selections to estimator to size to distance, such as those from an enhanced set.
     """
     from matplotlib.lines import Line2D
 
+    others = others or {}
     columns = min(4 if len(results) > 6 else 3, len(results))
     rows = -(-len(results) // columns)
     figure = new_figure(SLIDE_WIDTH * max(columns, 2) / (4 if len(results) > 6 else 3), 0.6 + 3.4 * rows)
     panels = figure.subplots(rows, columns, squeeze=False)
-    sizes = sorted({n for by_size in results.values() for n in by_size})
+    by_names = [results, *others.values()]
+    sizes = sorted({n for by_name in by_names for by_size in by_name.values() for n in by_size})
     for axes, (name, by_size) in zip(panels.flat, results.items(), strict=False):
         _by_size(axes, by_size)
+        for label, of_set in others.items():
+            look = _look_of(label)
+            found = of_set.get(name, {})
+            at = sorted(found)
+            axes.plot(at, [found[n] for n in at], color=look.colour, marker=look.marker, ms=8)
+        _log_sizes(axes)
         axes.set_title("total ERF" if name == "total" else estimator_label(name))
         axes.set_xticks(sizes if len(sizes) <= 4 else sizes[:: -(-len(sizes) // 4)])
         axes.set_xlabel("replicas $N$")
@@ -209,12 +243,19 @@ def draw_erf_by_size(results: Mapping[str, Mapping[int, Judged]], compressed: st
     for axes in panels[:, 0]:
         axes.set_ylabel("distance to prior")
     handles, labels = random_legend()
-    line = Line2D([], [], color=LOOKS[1].colour, marker=LOOKS[1].marker, ms=8)
+    looks = [LOOKS[1], *map(_look_of, others)]
+    lines = [Line2D([], [], color=look.colour, marker=look.marker, ms=8) for look in looks]
+    handles, labels = [*lines, *handles], [compressed, *others, *labels]
     if len(results) < panels.size:
-        panels.flat[-1].legend([line, *handles], [compressed, *labels], loc="center", fontsize=15)
+        panels.flat[-1].legend(handles, labels, loc="center", fontsize=15)
     else:
-        shared_legend(figure, [line, *handles], [compressed, *labels])
+        shared_legend(figure, handles, labels)
     return figure
+
+
+def _look_of(label: str) -> Look:
+    """The polished set looks the same in every figure."""
+    return _POLISHED if label == "polished" else LOOKS[2]
 
 
 def _by_size(axes: Axes, by_size: Mapping[int, Judged]) -> None:
@@ -231,8 +272,15 @@ def _by_size(axes: Axes, by_size: Mapping[int, Judged]) -> None:
                 color=RANDOM_SHADES[level],
                 elinewidth=24,
             )
-    axes.plot(sizes, [one.random["rmd"] for one in ordered], color="#3c4654", lw=1.5)
+    # a line of one point would not be seen
+    alone = "_" if len(sizes) == 1 else None
+    axes.plot(
+        sizes, [one.random["rmd"] for one in ordered], color="#3c4654", lw=1.5, marker=alone, ms=24, mew=1.8
+    )
     values = [one.value for one in ordered]
     axes.plot(sizes, values, color=LOOKS[1].colour, marker=LOOKS[1].marker, ms=8)
+
+
+def _log_sizes(axes: Axes) -> None:
     axes.set_yscale("log")
-    _plain_log_ticks(axes)
+    plain_log_ticks(axes)

@@ -15,7 +15,7 @@ from typing import Any
 
 from compress_mpi.io.report.style import DPI, SLIDE_WIDTH, estimator_label, flavour_text
 
-__all__ = ["Article", "Group", "Plot", "render_page"]
+__all__ = ["Article", "Group", "Plot", "Table", "render_page"]
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,30 @@ class Plot:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Numbers or words in rows.
+
+    Attributes
+    ----------
+    head : sequence of str
+    rows : sequence of sequences of str
+    caption : str
+        Below it.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
 class Group:
-    """Figures under one heading."""
+    """Figures under one heading, after a text and before tables."""
 
     title: str
     plots: Sequence[Plot]
     text: str = ""
+    tables: Sequence[Table] = ()
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,7 @@ LOOKS = (
     Look("#D55E00", None, "////", ":", "D"),
     Look("#009E73", None, "\\\\\\\\", "-.", "s"),
     Look("#CC79A7", None, "....", "-.", "^"),
+    Look("#E69F00", None, "xxxx", "--", "v"),
 )
 """Looks of the sets of a figure in order; the first one, the prior, is a filled band."""
 
