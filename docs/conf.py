@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib.metadata import version as installed_version
+from importlib.util import find_spec
 from pathlib import Path
 
 # Kernels are documented as the Python functions they are; a compiled one hides its docstring.
@@ -35,11 +36,15 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!compress_mpi\.).*"),
     ("py:(class|obj)", r"compress_mpi\..*\.(T|R|_\w+)"),
     # their fields are the runcard reference
-    ("py:class", r"compress_mpi\.io\.settings\.(Auto|CompressConfig)"),
+    ("py:class", r"compress_mpi\.io\.settings\.(Auto|CompressConfig|Polish)"),
+    # two classes of this name: without an index entry no link leads to the wrong one
+    ("py:class", r"compress_mpi\..*\.Target"),
 ]
 
 add_module_names = False
 autodoc_member_order = "bysource"
+# The manual can be built without the optional extras.
+autodoc_mock_imports = [name for name in ("torch", "zuko", "eko", "psij") if find_spec(name) is None]
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_type_aliases = {"FloatArray": "FloatArray", "IntArray": "IntArray"}

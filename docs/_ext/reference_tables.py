@@ -13,9 +13,10 @@ import click
 
 from compress_mpi.cli import cli
 from compress_mpi.errors import EXIT_CODES
+from compress_mpi.io import schema_enhanced
 from compress_mpi.io.runcard import describe
 from compress_mpi.io.runcard_keys import ALIASES, GAN_KEYS
-from compress_mpi.io.schema import ATTRIBUTES, DATASETS
+from compress_mpi.io.schema import ATTRIBUTES, DATASETS, Attribute, Dataset
 from compress_mpi.types import ESTIMATOR_LISTS
 
 __all__ = ["TABLES", "setup", "write_tables"]
@@ -43,7 +44,7 @@ def runcard_aliases() -> str:
     rows = [(f"``{alias}``", f"``{key}``") for alias, key in ALIASES.items()]
     ignored = ", ".join(f"``{key}``" for key in GAN_KEYS)
     return _table(("At the top level", "means"), rows, "30 70") + (
-        f"\nRead and without effect while enhancement is off: {ignored}.\n"
+        f"\nRead and without effect, as networks are described in a runcard of ganpdfs: {ignored}.\n"
     )
 
 
@@ -55,6 +56,15 @@ def estimators() -> str:
 
 def datasets() -> str:
     """Datasets of a result file."""
+    return _datasets(DATASETS)
+
+
+def enhanced_datasets() -> str:
+    """Datasets of the sidecar of an enhanced set."""
+    return _datasets(schema_enhanced.DATASETS)
+
+
+def _datasets(declared: Sequence[Dataset]) -> str:
     rows = [
         (
             f"``{d.path}``",
@@ -63,14 +73,23 @@ def datasets() -> str:
             d.units or "text",
             _doc(d.description, d.required),
         )
-        for d in DATASETS
+        for d in declared
     ]
     return _table(("Dataset", "Type", "Axes", "Units", "Meaning"), rows, "32 9 14 7 38")
 
 
 def attributes() -> str:
     """Attributes of a result file."""
-    rows = [(f"``{a.path}``", f"``{a.name}``", a.dtype, _doc(a.description, a.required)) for a in ATTRIBUTES]
+    return _attributes(ATTRIBUTES)
+
+
+def enhanced_attributes() -> str:
+    """Attributes of the sidecar of an enhanced set."""
+    return _attributes(schema_enhanced.ATTRIBUTES)
+
+
+def _attributes(declared: Sequence[Attribute]) -> str:
+    rows = [(f"``{a.path}``", f"``{a.name}``", a.dtype, _doc(a.description, a.required)) for a in declared]
     return _table(("Of", "Attribute", "Type", "Meaning"), rows, "25 22 9 44")
 
 
@@ -90,6 +109,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "estimators": estimators,
     "datasets": datasets,
     "attributes": attributes,
+    "enhanced_datasets": enhanced_datasets,
+    "enhanced_attributes": enhanced_attributes,
     "exit_codes": exit_codes,
     "commands": commands,
 }

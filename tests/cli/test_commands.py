@@ -179,7 +179,9 @@ def test_the_demo_runcard_is_valid():
     from compress_mpi.io.runcard import load_runcard
 
     for card in sorted((ROOT / "runcards").glob("*.yml")):
-        assert load_runcard(card).config.pdf
+        # that of the networks is named by another one and tested with it
+        if card.name != "published-ganpdfs.yml":
+            assert load_runcard(card).config.pdf
 
 
 def test_h5dump_like_tools_see_units(finished):

@@ -197,7 +197,13 @@ def test_flat_runcard_of_the_manual_loads_unchanged():
     assert "without effect" in warning
 
 
-@pytest.mark.parametrize("name", ["demo", "combined", "published-nested", "published-flat", "jam21"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("demo", "combined", "published-nested", "published-flat", "jam21"),
+        *("published-enhanced", "enhanced-jam21"),
+    ],
+)
 def test_shipped_runcards_load(name):
     source = runcard.load_runcard(ROOT / f"runcards/{name}.yml")
     assert source.config.max_iteration == 15000

@@ -29,6 +29,10 @@ SIZES = {
     "point": 2,
     "two": 2,
     "dropped": 0,
+    "replica": 9,
+    "component": 3,
+    "candidate": 2,
+    "step": 8,
 }
 
 

@@ -67,7 +67,7 @@ class Game:
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
-    """Mean of (|gradient of the critic| - 1)^2 on lines between real and generated replicas.
+    """Mean of ``(|gradient of the critic| - 1)^2`` on lines between real and generated replicas.
 
     Parameters
     ----------
