@@ -296,7 +296,7 @@ def stage(folder: Path, checkpoint_interval: float) -> None:
 
     \b
     Example:
-      compress-mpi stage enhanced/stages/flow
+      compress-mpi stage NNPDF40_enhanced.stage
     """
     from compress_mpi.parallel.signals import StopSignals
     from compress_mpi.workflows.stage import run_stage

@@ -151,9 +151,18 @@ def test_enhance_alone_then_an_existing_set(sets: dict[str, str], tmp_path: Path
     assert f"{TREE}: complete already" in said.replace(f"{tmp_path}/", "")
     assert (tmp_path / TREE / "few_enhanced.h5").read_bytes() == tree
     # the same set, found and not made
-    run(tmp_path, sets, 0, "--restart", existing_enhanced=True, gans={"enhance": False})
+    polish = {"radius": 0.3, "steps": 10}
+    run(tmp_path, sets, 0, "--restart", existing_enhanced=True, gans={"enhance": False}, polish=polish)
     with h5py.File(tmp_path / RESULT) as file:
         assert file["enhanced"].attrs["members"] == TOTAL + 1
+        assert file["polish"].attrs["erf"] < file["polish"].attrs["start_erf"]
+    # without the file that says how it was made, it can be selected from but not polished
+    (tmp_path / TREE / "few_enhanced.h5").unlink()
+    changes = {"existing_enhanced": True, "gans": {"enhance": False}, "compressed": N + 1}
+    write_runcard(tmp_path, **{**CARD, **changes, "polish": polish})
+    done = compress(["runcard.yml", "-q"], tmp_path, 0, sets)
+    assert (done.returncode, "leave polish out" in done.stderr) == (2, True)
+    run(tmp_path, sets, **changes)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from compress_mpi.io.enhancedtree import EnhancedTree, missing_replicas
 from compress_mpi.io.gridfile import write_grid
 from compress_mpi.io.gridtypes import GridFile
 from compress_mpi.io.infofile import parse_info, read_info, updated_info
-from compress_mpi.io.pdfset import open_set, search_paths
+from compress_mpi.io.pdfset import PDFSet, open_set, search_paths
 from compress_mpi.io.setfolder import MARK, new_set
 from compress_mpi.io.setwriter import average
 
@@ -28,6 +28,7 @@ __all__ = [
     "link_set",
     "replicas_there",
     "require_complete",
+    "tree_of",
 ]
 
 _SHOWN = 10
@@ -46,6 +47,15 @@ def replicas_there(tree: EnhancedTree) -> int:
         return 0
     numbers = [name.removeprefix("replica_") for name in names if name.startswith("replica_")]
     return max((int(number) for number in numbers if number.isascii() and number.isdigit()), default=0)
+
+
+def tree_of(pdfset: PDFSet) -> EnhancedTree | None:
+    """The tree that the links of a set point to; None where its members are no links."""
+    member = pdfset.member_path(1)
+    if not member.is_symlink():
+        return None
+    # <tree>/nnfit/replica_1/<name>.dat
+    return EnhancedTree(member.resolve().parent.parent.parent, pdfset.name)
 
 
 def require_complete(tree: EnhancedTree, total: int) -> None:

@@ -171,7 +171,7 @@ class Generator(_Section):
     components: StrictInt | None = _setting(
         None,
         "an integer >= 1, or nothing",
-        "flow, gan: leading components that the network learns.",
+        "flow: leading components that the network learns; nothing: 20.",
         ge=1,
         le=1000,
     )

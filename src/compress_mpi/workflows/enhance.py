@@ -43,6 +43,7 @@ from compress_mpi.methods.enhancement.sum_rules import sum_rules
 from compress_mpi.types import FloatArray
 from compress_mpi.workflows.enhance_plan import (
     EnhancePlan,
+    known_weights,
     require_prior_first,
     written_record,
 )
@@ -100,7 +101,8 @@ def enhance(job: Run, plan: EnhancePlan) -> MadeSet | None:
     """
     team = job.team
     if plan.existing is not None:
-        return MadeSet(plan.existing, None)
+        known = team.on_root(lambda: known_weights(plan, job.prior.sha256))
+        return MadeSet(plan.existing, _weights_there(job, plan, plan.existing.n_rep) if known else None)
     if team.on_root(lambda: written_record(plan, job.prior.sha256, job.options.restart) is not None):
         team.on_root(lambda: tell(f"{plan.tree.folder}: complete already"))
         return _made_before(job, plan)
@@ -125,8 +127,7 @@ def enhance(job: Run, plan: EnhancePlan) -> MadeSet | None:
 
 def _made_before(job: Run, plan: EnhancePlan) -> MadeSet | None:
     """A set that is there; collective. A killed run may have left its links unmade."""
-    team, n_rep = job.team, job.prior.plan.pdfset.n_rep
-    weights = _shared(team, (plan.total - n_rep, n_rep), lambda rows: read_weights(plan.tree.sidecar, rows))
+    team, weights = job.team, _weights_there(job, plan, plan.total)
     central = None
     if not team.on_root(lambda: is_linked(plan.tree, plan.total, plan.datadir)):
         layout, knots = _read_knots(job)
@@ -135,6 +136,12 @@ def _made_before(job: Run, plan: EnhancePlan) -> MadeSet | None:
             return None
         central = team.on_root(lambda: central_member(layout, knots, evolved, weights))
     return MadeSet(team.on_root(lambda: linked_set(plan.tree, plan.total, plan.datadir, central)), weights)
+
+
+def _weights_there(job: Run, plan: EnhancePlan, total: int) -> FloatArray:
+    """Weights from the sidecar, one copy per node; collective."""
+    n_rep = job.prior.plan.pdfset.n_rep
+    return _shared(job.team, (total - n_rep, n_rep), lambda rows: read_weights(plan.tree.sidecar, rows))
 
 
 def _shared(team: Any, shape: tuple[int, ...], rows_of: Callable[[range], FloatArray]) -> FloatArray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from compress_mpi.errors import PDFSetError, RuncardError, StoreError
 from compress_mpi.io.backends import require_scale
+from compress_mpi.io.datadir import tree_of
 from compress_mpi.io.enhancedfile import EnhancedRecord, is_enhanced_file, read_enhanced
 from compress_mpi.io.enhancedtree import (
     EnhancedTree,
@@ -29,7 +30,14 @@ from compress_mpi.types import IntArray
 from compress_mpi.workflows.outputs import plan_outputs
 from compress_mpi.workflows.prior import PriorPlan
 
-__all__ = ["EnhancePlan", "plan_enhancement", "refuse_other_set", "require_prior_first", "written_record"]
+__all__ = [
+    "EnhancePlan",
+    "known_weights",
+    "plan_enhancement",
+    "refuse_other_set",
+    "require_prior_first",
+    "written_record",
+]
 
 _TRAINED = ("flow", "gan")
 _ADVICE = "change it back, choose another 'output', or start over with --restart"
@@ -78,7 +86,8 @@ class EnhancePlan:
     @property
     def tree(self) -> EnhancedTree:
         """Where the files of the enhanced set are."""
-        return EnhancedTree(self.folder.absolute() / self.name, self.name)
+        there = None if self.existing is None else tree_of(self.existing)
+        return there or EnhancedTree(self.folder.absolute() / self.name, self.name)
 
     @property
     def trained(self) -> bool:
@@ -118,6 +127,12 @@ def plan_enhancement(source: RuncardSource, plan: PriorPlan, folders: Sequence[P
             )
         for q in plan.scales:
             require_scale(found, q)
+        tree = tree_of(found)
+        if config.polish.radius is not None and (tree is None or not is_enhanced_file(tree.sidecar)):
+            raise RuncardError(
+                f"{source.path}: polish.radius: needs to know how the replicas of {name} were made of those of the"
+                f" prior, but {found.path} leads to no file that says it; leave polish out, or use gans.enhance"
+            )
         return EnhancePlan(name, "existing", 0, {}, folder, datadir, found, None, None, ())
     n_rep, kind = plan.pdfset.n_rep, config.generator_kind
     total = config.gans.total_replicas or _TIMES * n_rep
@@ -233,6 +248,15 @@ def written_record(plan: EnhancePlan, prior_sha256: str, restart: bool) -> Enhan
         raise StoreError(f"{tree.folder}: made from other values of {record.prior}; {_ADVICE}")
     same = record.prior_sha256 == prior_sha256 and not _differences(record, plan)
     return record if same else None
+
+
+def known_weights(plan: EnhancePlan, prior_sha256: str) -> bool:
+    """Whether a set that is there already says how it was made, and of this prior; serial."""
+    sidecar = plan.tree.sidecar
+    if plan.existing is None or not is_enhanced_file(sidecar):
+        return False
+    record = read_enhanced(sidecar)
+    return record.prior_sha256 == prior_sha256 and record.total == plan.existing.n_rep
 
 
 def refuse_other_set(plan: EnhancePlan) -> None:

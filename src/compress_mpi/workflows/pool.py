@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from compress_mpi.errors import PDFSetError
 from compress_mpi.io.pdfset import PDFSet
 from compress_mpi.methods.selection.error_function import Reference
 from compress_mpi.methods.selection.problem import (
@@ -63,6 +64,11 @@ class Pool:
         -------
         float64 (n, R)
             Rows sum to 1. Member 0 of a prior is its average.
+
+        Raises
+        ------
+        PDFSetError
+            If a replica is of an enhanced set that somebody else has made.
         """
         found = np.zeros((len(rows), n_rep))
         for weights, number in zip(found, self.numbers[rows], strict=True):
@@ -73,7 +79,10 @@ class Pool:
             elif self.weights is not None:
                 weights[:] = self.weights[number - n_rep - 1]
             else:
-                raise ValueError(f"{self.pdfset.name}: nothing is known about how replica {number} was made")
+                raise PDFSetError(
+                    f"{self.pdfset.path}: nothing is known about how replica {number} was made of those of the prior;"
+                    " leave polish out"
+                )
         return found
 
 

@@ -291,7 +291,7 @@ class Record:
             return None
         if self.polished_set is None:
             return f"refused: {json.loads(at['/polish', 'refused'])[0]}"
-        erf, before = float(at["/polish", "erf"]), float(at["/polish", "start_erf"])
+        erf, before = float(at["/polish", "erf"]), float(at["/selection", "erf"])
         return f"{self.polished_set}: ERF {erf:.6g}, {erf / before:.2f} of the selection's"
 
     def polish_array(self, name: str) -> np.ndarray:

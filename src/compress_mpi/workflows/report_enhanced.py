@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compress_mpi.errors import PDFSetError, StoreError
+from compress_mpi.io.datadir import tree_of
 from compress_mpi.io.enhancedfile import EnhancedRecord, read_enhanced
 from compress_mpi.io.enhancedtree import EnhancedTree
 from compress_mpi.io.report.figures_enhance import draw_losses
@@ -101,11 +102,10 @@ def _tree_of(result: Result, folders: Sequence[Path]) -> Path:
     if EnhancedTree(here, name).sidecar.exists():
         return here
     try:
-        member = find_enhanced(name, result.path, folders).member_path(1)
+        tree = tree_of(find_enhanced(name, result.path, folders))
     except PDFSetError:
         return here
-    # <tree>/nnfit/replica_1/<name>.dat
-    return member.resolve().parent.parent.parent if member.is_symlink() else here
+    return here if tree is None else tree.folder
 
 
 def _facts(record: EnhancedRecord) -> dict[str, Any]:
