@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["descendants", "find_mpirun", "kill_a_rank", "kill_job", "mpirun", "start_mpirun"]
+__all__ = ["descendants", "find_mpirun", "kill_a_rank", "kill_job", "mpirun", "processes", "start_mpirun"]
 
 
 def find_mpirun() -> str:
@@ -99,6 +99,19 @@ def kill_a_rank(process: subprocess.Popen[str], program: str, moment: random.Ran
     kill_job(process)
     assert process.returncode != 0
     return said
+
+
+def processes(*words: object) -> list[int]:
+    """Numbers of the processes whose command line has these words one after the other, lowest first."""
+    wanted = b"\0" + b"\0".join(os.fsencode(str(word)) for word in words) + b"\0"
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if wanted in b"\0" + path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:  # ended meanwhile
+            continue
+    return sorted(found)
 
 
 def mpirun(

@@ -1,4 +1,4 @@
-"""Jobs on the Slurm of the tests, and the processes that they start."""
+"""Jobs on the Slurm of the tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-__all__ = ["JOBS", "PATIENCE", "Cluster", "processes"]
+__all__ = ["JOBS", "PATIENCE", "Cluster"]
 
 JOBS = Path(__file__).parents[1] / "jobs"
 PATIENCE = 100
@@ -56,16 +56,3 @@ class Cluster:
 
     def cancel_all(self) -> None:
         self.run("scancel", "--quiet", "--user", os.environ.get("USER", "root"))
-
-
-def processes(*words: object) -> list[int]:
-    """Numbers of the processes whose command line has these words one after the other, lowest first."""
-    wanted = b"\0" + b"\0".join(os.fsencode(str(word)) for word in words) + b"\0"
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if wanted in b"\0" + path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:  # ended meanwhile
-            continue
-    return sorted(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import sys
@@ -16,7 +15,7 @@ import pytest
 
 from cli_tools import BAD, PROGRAM, compress, wait_for, write_runcard
 from compress_mpi.io.demo import write_demo_set
-from mpirun import descendants, kill_job, start_mpirun
+from mpirun import kill_a_rank, kill_job, start_mpirun
 from selection_tools import MIXED
 
 pytestmark = pytest.mark.mpi
@@ -88,16 +87,6 @@ def sweeps(path: Path) -> int:
         return int(file["/checkpoint/sweeps"][()]) if "sweeps" in file["checkpoint"] else 0
 
 
-def kill_one(job, moment: random.Random) -> None:
-    victims = [pid for pid in descendants(job.pid) if "slowly.py" in Path(f"/proc/{pid}/cmdline").read_text()]
-    ranks = [pid for pid in victims if not set(descendants(pid)) & set(victims)]
-    for pid in moment.sample(ranks, min(1, len(ranks))):
-        os.kill(pid, signal.SIGKILL)
-    job.communicate(timeout=30)
-    kill_job(job)
-    assert job.returncode != 0
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("minimizer", SHORT)
 def test_kill_a_rank_at_random_moments(hundred, tmp_path, minimizer):
@@ -126,7 +115,7 @@ def test_kill_a_rank_at_random_moments(hundred, tmp_path, minimizer):
         if reached:
             wait_for(lambda job=job, before=before: iteration(path) > before or job.poll() is not None)
         time.sleep(chance.uniform(0.0, 0.3))
-        kill_one(job, chance)
+        kill_a_rank(job, SLOWLY.name, chance)
         assert iteration(path) >= before, "a checkpoint was lost"
         reached.append(iteration(path))
     expected = outcome(tmp_path / "whole" / path.name)
@@ -136,7 +125,7 @@ def test_kill_a_rank_at_random_moments(hundred, tmp_path, minimizer):
         assert expected["/checkpoint/sweeps"] > 3
         job = begin(4, 0.1)
         wait_for(lambda: sweeps(path) > 0)
-        kill_one(job, chance)
+        kill_a_rank(job, SLOWLY.name, chance)
         assert 0 < sweeps(path) < expected["/checkpoint/sweeps"], "in the middle of the descent"
     last = begin(3, 0.0)
     said, errors = last.communicate(timeout=120)

@@ -9,42 +9,27 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from cli_tools import wait_for
 from launch_tools import notes, request
+from mpirun import processes
+from slurm_tools import JOBS, PATIENCE, Cluster
 
 pytest.importorskip("psij", reason="psij-python not installed: pip install 'compress-mpi[launch]'")
 pytestmark = [pytest.mark.slurm, pytest.mark.mpi]
 
-ROOT = Path(__file__).parents[2]
-JOBS = ROOT / "jobs"
-DRIVER = ROOT / "tests" / "launch_driver.py"
-ENDED = {"COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"}
-PATIENCE = 100
+DRIVER = Path(__file__).parents[1] / "launch_driver.py"
 
 
-class Cluster:
-    """One folder, with the stage in ``stage``, and the jobs that are started from it."""
+class Launches(Cluster):
+    """A cluster with the stage in ``stage``."""
 
     def __init__(self, env, folder):
-        self.env, self.folder, self.stage = env, folder, folder / "stage"
-
-    def run(self, *words):
-        done = subprocess.run(
-            [*map(str, words)],
-            cwd=self.folder,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        super().__init__(env, folder)
+        self.stage = folder / "stage"
 
     def submit(self):
         """The script of ``jobs/`` with the driver of the tiny stage in place of compress-mpi."""
@@ -54,24 +39,6 @@ class Cluster:
         (self.folder / "parent.slurm").write_text(script.replace('compress-mpi "$@" &', words))
         options = ("--parsable", "--ntasks-per-node=2", "--time=5", "--output=parent.log")
         return self.run("sbatch", *options, "parent.slurm", self.stage, "slurm", "gpu")
-
-    def facts(self, job):
-        return dict(re.findall(r"(\w+)=(\S*)", self.run("scontrol", "show", "job", "--oneliner", job)))
-
-    def wait(self, job, until=lambda facts: False):
-        end = time.monotonic() + PATIENCE
-        while (facts := self.facts(job))["JobState"] not in ENDED and not until(facts):
-            assert time.monotonic() < end, f"{facts}\n{self.log()}"
-            time.sleep(0.2)
-        return facts
-
-    def ends(self, job, state, code="0:0"):
-        facts = self.wait(job)
-        assert (facts["JobState"], facts["ExitCode"]) == (state, code), self.log()
-
-    def log(self):
-        paths = [*self.folder.glob("*.log"), *self.stage.glob("*.log")]
-        return "\n".join(path.read_text() for path in paths)
 
     def child(self):
         """Number of the stage's job, once it works."""
@@ -84,19 +51,16 @@ class Cluster:
 
 def kill_ranks(folder):
     """kill -9 of the drivers themselves, rank 0 first; a job that Slurm ends gets a SIGTERM before."""
-    words = [os.fsencode(word) for word in (sys.executable, DRIVER, folder)]
-    commands = {int(path.parent.name): path for path in Path("/proc").glob("[0-9]*/cmdline")}
-    for pid, path in sorted(commands.items()):
-        with contextlib.suppress(OSError):  # ended meanwhile
-            if path.read_bytes().split(b"\0")[:3] == words:
-                os.kill(pid, signal.SIGKILL)
+    for pid in processes(sys.executable, DRIVER, folder):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
 def cluster(slurm, tmp_path):
-    place = Cluster(slurm, tmp_path)
+    place = Launches(slurm, tmp_path)
     yield place
-    place.run("scancel", "--quiet", "--user", os.environ.get("USER", "root"))
+    place.cancel_all()
 
 
 def test_a_stage_with_mpi_of_its_own_runs_on_the_gpu_partition(cluster):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from compress_mpi.errors import OutputError, PDFSetError
-from compress_mpi.io import setfolder, setwriter
+from compress_mpi.io import draftfolder, setfolder, setwriter
 from compress_mpi.io.backends import read_members
 from compress_mpi.io.demo import write_demo_set
 from compress_mpi.io.gridfile import read_grid, write_grid
@@ -312,8 +312,9 @@ def test_the_first_of_two_builders_wins_where_that_is_wanted(tmp_path: Path) -> 
 
 def test_every_file_reaches_the_disk(prior: PDFSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = []
-    sync = setfolder._sync
-    monkeypatch.setattr(setfolder, "_sync", lambda path: (synced.append(path.name), sync(path)))
+    sync = draftfolder.sync
+    for module in (draftfolder, setfolder):
+        monkeypatch.setattr(module, "sync", lambda path: (synced.append(path.name), sync(path)))
     write_subset(prior, CHOSEN, tmp_path, "out", "")
     assert set(contents(tmp_path / "out")) <= set(synced)
     assert synced[-1] == tmp_path.name

@@ -167,10 +167,10 @@ def test_a_failed_writing_leaves_the_old_file(tmp_path, monkeypatch):
     write_tree(path, example_tree())
     before = path.read_bytes()
 
-    def full(*args):
+    def full(*args, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store, "_write_dataset", full)
+    monkeypatch.setattr(h5py.Group, "create_dataset", full)
     with pytest.raises(OutputError, match=r"r\.h5.*No space left"):
         write_tree(path, example_tree())
     assert path.read_bytes() == before

@@ -8,19 +8,60 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from compress_mpi.errors import OutputError
 from compress_mpi.io.atomic import is_dead
 
-__all__ = ["beside", "named", "put", "sweep_drafts", "sync"]
+__all__ = ["beside", "named", "new_folder", "put", "sweep_drafts", "sync"]
 
 _ABANDONED = 86400.0
 """Seconds without a change after which a draft of another machine, whose processes cannot be seen, is litter."""
+
+
+@contextlib.contextmanager
+def new_folder(
+    final: Path, guest: re.Pattern[str], settle: Callable[[Path], None], keep_existing: bool = False
+) -> Iterator[Path]:
+    """Draft of a folder; it takes its place when the block ends well, else it goes.
+
+    Parameters
+    ----------
+    final : Path
+        Its place; folders above it are made. What a killed run left there is removed.
+    guest : pattern
+        Files of others in the old folder that move into the new one.
+    settle : callable
+        Waits until the files of the draft have reached the disk.
+    keep_existing : bool
+        As in :func:`put`.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    with named(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        sweep_drafts(final)
+        draft = beside(final, "writing")
+        draft.mkdir()
+    try:
+        with named(final):
+            yield draft
+            for entry in sorted(os.listdir(final)) if final.is_dir() else ():
+                if guest.fullmatch(entry):
+                    shutil.copy2(final / entry, draft / entry)
+            settle(draft)
+            put(draft, final, keep_existing)
+            sync(final.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def beside(final: Path, role: str) -> Path:

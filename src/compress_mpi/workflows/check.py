@@ -24,7 +24,7 @@ from compress_mpi.workflows.plan import PROCESS_BYTES, Cost, estimate, reading_s
 from compress_mpi.workflows.plan_enhanced import member_bytes
 from compress_mpi.workflows.polish import polished_name
 from compress_mpi.workflows.prior import PriorPlan, plan_prior
-from compress_mpi.workflows.record import other_settings, refuse_other_run
+from compress_mpi.workflows.record_files import other_settings, refuse_other_run
 from compress_mpi.workflows.targets import planned_sizes, target_of
 from compress_mpi.workflows.words import budget_text, human_bytes, human_seconds, parent_line, scale_text
 

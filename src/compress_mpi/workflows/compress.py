@@ -40,7 +40,7 @@ from compress_mpi.workflows.outputs import (
 from compress_mpi.workflows.polish import prepare_polish
 from compress_mpi.workflows.pool import prior_pool
 from compress_mpi.workflows.prior import Prior, PriorPlan, load_prior, plan_prior
-from compress_mpi.workflows.record import resume
+from compress_mpi.workflows.record_files import resume
 from compress_mpi.workflows.selection import Options, Run, tell
 from compress_mpi.workflows.several import run_sizes, table
 from compress_mpi.workflows.targets import planned_sizes, target_of

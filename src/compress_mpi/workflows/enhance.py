@@ -8,18 +8,13 @@ evolves as it evolves those of the prior.
 
 from __future__ import annotations
 
-import json
 import sys
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from compress_mpi.errors import EnhanceError
 from compress_mpi.io.datadir import is_linked
 from compress_mpi.io.enhancedfile import EnhancedRecord, read_weights
 from compress_mpi.io.enhancedset import default_filter
@@ -27,17 +22,13 @@ from compress_mpi.io.exportgrid import PIDS, export_xgrid
 from compress_mpi.io.knots import KnotLayout, at_knot, knot_layout, read_knots
 from compress_mpi.io.pdfset import PDFSet
 from compress_mpi.io.scales import read_at_scales
-from compress_mpi.launch.donefile import read_done, stage_digest
-from compress_mpi.launch.runner import Progress
-from compress_mpi.launch.runner import run as run_elsewhere
-from compress_mpi.launch.settings import LaunchSettings
 from compress_mpi.methods.enhancement.basis import Basis, basis_of
 from compress_mpi.methods.enhancement.choose import Enhanced
 from compress_mpi.methods.enhancement.choose import enhance as choose
-from compress_mpi.methods.enhancement.guards import FIGURES, build_guard
+from compress_mpi.methods.enhancement.guards import build_guard
 from compress_mpi.methods.enhancement.kde import KDE, KDESettings
 from compress_mpi.methods.enhancement.mix import Mix, MixSettings
-from compress_mpi.methods.enhancement.quality import MEASURES, Quality, measure_quality
+from compress_mpi.methods.enhancement.quality import measure_quality
 from compress_mpi.methods.enhancement.source import Drawn, Source
 from compress_mpi.methods.enhancement.sum_rules import sum_rules
 from compress_mpi.types import FloatArray
@@ -47,6 +38,7 @@ from compress_mpi.workflows.enhance_plan import (
     require_prior_first,
     written_record,
 )
+from compress_mpi.workflows.enhance_record import record_of, summary_of
 from compress_mpi.workflows.enhanced_set import (
     EnhancedContents,
     central_member,
@@ -55,13 +47,10 @@ from compress_mpi.workflows.enhanced_set import (
 )
 from compress_mpi.workflows.pool import Pool, pool_of
 from compress_mpi.workflows.prior import PriorPlan, read_grid_values
-from compress_mpi.workflows.record import versions
 from compress_mpi.workflows.selection import Run, tell
+from compress_mpi.workflows.training import stop_reason, train
 
 __all__ = ["MadeSet", "enhance", "enhanced_pool"]
-
-_SPARE = 1.6
-"""Candidates that a network draws over those that are needed: the guards reject some."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +100,7 @@ def enhance(job: Run, plan: EnhancePlan) -> MadeSet | None:
     source = _source(job, plan, basis)
     if source is None:
         return None
-    values = job.prior.values[_first_row(job) :]
+    values = job.prior.values[job.prior.plan.first_row :]
     sums = team.on_root(lambda: _sums(layout, knots, job.prior.plan.scales[0]))
     chosen = choose(source, build_guard(values, basis, sums), plan.total - len(knots), team)
     evolved = _evolved(job, plan, knots)
@@ -119,9 +108,9 @@ def enhance(job: Run, plan: EnhancePlan) -> MadeSet | None:
         return None
     weights = _weights(chosen, len(knots), team)
     quality = measure_quality(_new_values(chosen, values, team), values, job.source.config.seed, team)
-    record = team.on_root(lambda: _record(job, plan, basis, chosen, quality, weights))
+    record = team.on_root(lambda: record_of(job, plan, basis, chosen, quality, weights))
     made = _write(job, plan, layout, knots, evolved, replace(record, weights=weights))
-    team.on_root(lambda: _report(plan, chosen, quality))
+    team.on_root(lambda: tell(summary_of(plan, chosen, quality)))
     return MadeSet(made, weights)
 
 
@@ -155,11 +144,6 @@ def _shared(team: Any, shape: tuple[int, ...], rows_of: Callable[[range], FloatA
     return np.asarray(shared.array)
 
 
-def _first_row(job: Run) -> int:
-    """Row of replica 1: in the definition of pyCompressor member 0 comes before it."""
-    return 1 - job.prior.plan.members[0]
-
-
 def _read_knots(job: Run) -> tuple[KnotLayout, FloatArray]:
     """All replicas on their own knots, one copy per node; collective."""
     pdfset = job.prior.plan.pdfset
@@ -185,7 +169,7 @@ def _evolved(job: Run, plan: EnhancePlan, knots: FloatArray) -> FloatArray | Non
         prior.pdfset,
         prior.scales[0],
         job.team,
-        stop=lambda: _stop(job) is not None,
+        stop=lambda: stop_reason(job) is not None,
         say=say,
         backend=prior.backend,
     )
@@ -210,98 +194,8 @@ def _source(job: Run, plan: EnhancePlan, basis: Basis) -> Source | None:
         return Mix(basis.n_rep, MixSettings(spread=settings["spread"]), seed, plan.origins)
     if plan.kind == "kde":
         return KDE(basis, KDESettings(bandwidth=settings["bandwidth"]), seed)
-    output = job.team.on_root(lambda: _train(job, plan, basis))
+    output = job.team.on_root(lambda: train(job, plan, basis))
     return None if output is None else Drawn(plan.kind, basis, output.candidates)
-
-
-def _train(job: Run, plan: EnhancePlan, basis: Basis) -> Any:
-    """Train here or somewhere else; on rank 0, while the others sleep."""
-    from compress_mpi.workflows.stagefolder import read_output, write_stage
-
-    folder, launch = plan.stage_folder, job.source.config.launch
-    needed = int(_SPARE * (plan.total - basis.n_rep))
-    write_stage(
-        folder,
-        plan.kind,
-        plan.settings["network"],
-        job.source.config.seed,
-        needed,
-        basis.coordinates,
-        profile=_profile(job, plan, basis),
-        saved=plan.saved,
-    )
-    done = _train_here(job, folder) if launch.where == "local" else _train_elsewhere(job, folder)
-    return read_output(folder) if done else None
-
-
-def _train_here(job: Run, folder: Path) -> bool:
-    from compress_mpi.workflows.stage import run_stage
-
-    interval = job.source.config.checkpoint_interval
-    code = run_stage(folder, lambda: _stop(job) is not None, _Teller(job.quiet).tell, interval)
-    if code == 0:
-        return True
-    done = read_done(folder, stage_digest(folder))
-    if done is None:
-        tell(f"{folder}: stopped ({_stop(job)}) with a checkpoint; start again to go on")
-        return False
-    raise EnhanceError(f"{folder}: training failed: {done.message}")
-
-
-def _train_elsewhere(job: Run, folder: Path) -> bool:
-    config = job.source.config.launch
-    settings = LaunchSettings(
-        where=config.where,
-        gpus=config.gpus if config.where != "process" else 0,
-        cores=config.cores,
-        partition=config.partition,
-        account=config.account,
-        time_s=config.time,
-        modules=config.modules,
-        environment=config.environment,
-        options=config.options,
-    )
-    interval = ["--checkpoint-interval", str(job.source.config.checkpoint_interval)]
-    command = [sys.executable, "-m", "compress_mpi", "stage", str(folder), *interval]
-    teller = _Teller(job.quiet)
-
-    def progress(now: Progress) -> None:
-        teller.tell(now.done, now.total, now.text)
-
-    if run_elsewhere(settings, folder, command, lambda: _stop(job), progress) is not None:
-        return True
-    tell(f"{folder}: not waited for any longer ({_stop(job)}); start again to go on")
-    return False
-
-
-def _stop(job: Run) -> str | None:
-    """Why to stop, None to go on."""
-    if job.signals.received is not None:
-        return job.signals.received
-    return "time_limit" if time.monotonic() > job.deadline else None
-
-
-class _Teller:
-    """Lines about a training, not too many."""
-
-    def __init__(self, quiet: bool, interval: float = 10.0) -> None:
-        self._quiet, self._interval, self._last = quiet, interval, -np.inf
-
-    def tell(self, done: int, total: int, text: str) -> None:
-        now = time.monotonic()
-        if self._quiet or (now - self._last < self._interval and done < total):
-            return
-        self._last = now
-        print(f"training  {done}/{total}  {text}", file=sys.stderr, flush=True)
-
-
-def _profile(job: Run, plan: EnhancePlan, basis: Basis) -> FloatArray | None:
-    """What convolutions over x need to know."""
-    if plan.settings["network"].get("architecture") != "dcnn":
-        return None
-    from compress_mpi.methods.enhancement.gan import profile_of
-
-    return profile_of(basis.coordinates, job.prior.values[_first_row(job) :])
 
 
 def _weights(chosen: Enhanced, n_rep: int, team: Any) -> FloatArray:
@@ -313,49 +207,6 @@ def _new_values(chosen: Enhanced, values: FloatArray, team: Any) -> FloatArray:
     """New replicas on the grid of the compression, one copy per node; collective."""
     shape = (len(chosen.numbers), *values.shape[1:])
     return _shared(team, shape, lambda rows: chosen.values(values, rows))
-
-
-def _record(
-    job: Run, plan: EnhancePlan, basis: Basis, chosen: Enhanced, quality: Quality, weights: FloatArray
-) -> EnhancedRecord:
-    """What the sidecar will say; without the weights, which every node has."""
-    losses: Mapping[str, FloatArray] = {}
-    if plan.trained:
-        from compress_mpi.workflows.stagefolder import read_output
-
-        losses = read_output(plan.stage_folder).losses
-    guards = {
-        "checks": [asdict(check) for check in chosen.checks],
-        "candidates": len(chosen.reasons),
-        "rejected": chosen.rejected,
-        "figures": list(FIGURES),
-    }
-    facts = {
-        "measures": list(MEASURES),
-        "flavours": [job.prior.plan.label(int(f)) for f in quality.flavours],
-        "faults": list(quality.faults),
-    }
-    arrays = {"new": quality.enhanced, "bootstrap": quality.bootstrap, "halves": quality.halves}
-    return EnhancedRecord(
-        name=plan.name,
-        prior=job.prior.plan.pdfset.name,
-        prior_sha256=job.prior.sha256,
-        weights=weights[:0],
-        generator=plan.kind,
-        settings=json.loads(json.dumps(plan.settings)),
-        seed=job.source.config.seed,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=versions(),
-        components=basis.n_components,
-        explained=np.diff(basis.explained[: basis.n_components], prepend=0.0),
-        candidates=chosen.numbers,
-        losses=losses,
-        guards=guards,
-        quality=facts,
-        guard_arrays={"figures_of_candidates": chosen.figures, "reasons": chosen.reasons},
-        quality_arrays=arrays | {f"points_{name}": table for name, table in quality.points.items()},
-        runcard=job.source.text,
-    )
 
 
 def _write(
@@ -397,19 +248,6 @@ def _export_values(plan: PriorPlan, x: FloatArray, q0: float, team: Any) -> Floa
     return _shared(team, (plan.pdfset.n_rep, len(PIDS), len(x)), read)
 
 
-def _report(plan: EnhancePlan, chosen: Enhanced, quality: Quality) -> None:
-    rejected = ", ".join(f"{name} {count}" for name, count in chosen.rejected.items()) or "none"
-    lines = [
-        f"{plan.name}: {plan.total} replicas, {len(chosen.numbers)} of them new (generator {plan.kind};"
-        f" rejected: {rejected})",
-        f"  tree            {plan.tree.folder}",
-        f"  LHAPDF set      {plan.datadir / plan.name}",
-    ]
-    if quality.faults:
-        lines.append(f"  not fit to be published as a set: {'; '.join(quality.faults)}")
-    tell("\n".join(lines))
-
-
 def enhanced_pool(job: Run, plan: EnhancePlan, made: MadeSet) -> Pool:
     """All replicas of an enhanced set on the grid of the compression, one copy per node; collective.
 
@@ -419,7 +257,7 @@ def enhanced_pool(job: Run, plan: EnhancePlan, made: MadeSet) -> Pool:
     plan : EnhancePlan
     made : MadeSet
     """
-    prior, first = job.prior, _first_row(job)
+    prior, first = job.prior, job.prior.plan.first_row
     shared = job.team.shared((first + made.pdfset.n_rep, *prior.values.shape[1:]))
     # what this program has written begins with the files of the prior, which have been read
     known = len(prior.values) if made.weights is not None else first

@@ -77,15 +77,10 @@ def prepare_polish(config: Polish, prior: Prior, team: Any) -> Polishing | None:
     if config.radius is None:
         return None
     settings = PolishSettings(radius=config.radius, steps=config.steps, candidates=config.candidates)
-    values = _replicas(prior)
+    values = prior.values[prior.plan.first_row :]
     basis, directions = team.on_root(lambda: _directions(values))
     scales = _scales(prior.plan)
     return Polishing(settings, basis, directions, _read_elsewhere(prior.plan, scales, team), scales)
-
-
-def _replicas(prior: Prior) -> FloatArray:
-    """Values of replicas 1 to R: in the definition of pyCompressor member 0 comes before them."""
-    return prior.values[1 - prior.plan.members[0] :]
 
 
 def _directions(values: FloatArray) -> tuple[Basis, FloatArray]:
@@ -144,7 +139,13 @@ def polish_selection(
     selections = team.on_root(lambda: record.selections()[: config.candidates])
     starts = [pool.values[pool.rows(index)] for index in selections]
     target = build_target(
-        _replicas(prior), reference, norm, output.n_rep, seed, team, polishing.settings.rare
+        prior.values[prior.plan.first_row :],
+        reference,
+        norm,
+        output.n_rep,
+        seed,
+        team,
+        polishing.settings.rare,
     )
     found = polish_starts(
         starts, polishing.directions, target, reference, norm, polishing.settings, seed, team

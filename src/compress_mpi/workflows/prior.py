@@ -64,6 +64,11 @@ class PriorPlan:
         return self.scales[0] if len(self.scales) == 1 else list(self.scales)
 
     @property
+    def first_row(self) -> int:
+        """Row of replica 1: in the definition of pyCompressor member 0 comes before it."""
+        return 1 - self.members[0]
+
+    @property
     def n_columns(self) -> int:
         """Length of the flavour axis of the prior."""
         return len(self.scales) * len(self.flavours)

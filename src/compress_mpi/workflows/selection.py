@@ -35,7 +35,8 @@ from compress_mpi.workflows.outputs import Outputs, companions_missing, merge_li
 from compress_mpi.workflows.polish import Polishing, is_polished, polish_selection, write_polished_set
 from compress_mpi.workflows.pool import Pool
 from compress_mpi.workflows.prior import Prior
-from compress_mpi.workflows.record import PHASES, Launch, Record, resume, start
+from compress_mpi.workflows.record import PHASES, Launch, Record
+from compress_mpi.workflows.record_files import resume, start
 from compress_mpi.workflows.several import Outcome, Selected
 from compress_mpi.workflows.sizes import Work, work_of
 
@@ -208,8 +209,19 @@ def _select(run: Run, output: Outputs) -> Selected:
             team.on_root(record.leave)
     record.enter("")
     if run.polishing is not None:
+        # a polish is short, and is not stopped once it has begun
+        reason = _order(run, 0.0).reason
+        if reason is not None:
+            team.on_root(lambda: _leave(record, reason))
+            text = f"{output.result}: stopped ({reason}) before the polish; start again to go on"
+            return Selected(Outcome(output.n_rep, False, text))
         _polish(run, output, record, norm)
     return Selected(team.on_root(lambda: _conclude(run, output, record)), record)
+
+
+def _leave(record: Record, reason: str) -> None:
+    record.ended(reason)
+    record.write()
 
 
 def _polish(run: Run, output: Outputs, record: Record, norm: FloatArray) -> None:
