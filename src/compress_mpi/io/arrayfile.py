@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress_mpi.errors import OutputError, StoreError
-from compress_mpi.io.atomic import replace_file, temporary_path
+from compress_mpi.errors import StoreError
+from compress_mpi.io.hdf5 import new_hdf5
 
 __all__ = ["read_arrays", "write_arrays"]
 
@@ -33,23 +32,13 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], facts: Mapping[
     OutputError
         If the file system refuses.
     """
-    import h5py
-
-    temporary = temporary_path(path)
-    try:
-        with h5py.File(temporary, "w") as file:
-            for name, array in arrays.items():
-                # a scalar, or nothing, cannot be chunked, hence not checksummed
-                checked = {"fletcher32": True} if array.ndim and array.size else {}
-                file.create_dataset(name, data=array, **checked)
-            for name, value in facts.items():
-                file.attrs[name] = value
-        replace_file(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with new_hdf5(path) as file:
+        for name, array in arrays.items():
+            # a scalar, or nothing, cannot be chunked, hence not checksummed
+            checked = {"fletcher32": True} if array.ndim and array.size else {}
+            file.create_dataset(name, data=array, **checked)
+        for name, value in facts.items():
+            file.attrs[name] = value
 
 
 def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from compress_mpi.errors import OutputError, StoreError
-from compress_mpi.io.atomic import replace_file, temporary_path
+from compress_mpi.errors import StoreError
 from compress_mpi.io.enhancedrecord import EnhancedRecord, enhanced_fingerprint
+from compress_mpi.io.hdf5 import read_content, text, write_content
 from compress_mpi.io.schema import FORMAT, Dataset
 from compress_mpi.io.schema_enhanced import (
     ATTRIBUTES,
@@ -56,22 +55,8 @@ def write_enhanced(path: Path, record: EnhancedRecord) -> None:
     OutputError
         If it cannot be written.
     """
-    import h5py
-
     tree = _tree(record)
-    temporary = temporary_path(path)
-    try:
-        with h5py.File(temporary, "w") as file:
-            for name, value in tree.datasets.items():
-                _create(file, name, value)
-            for (where, name), value in tree.attributes.items():
-                file.require_group(where).attrs[name] = value
-        replace_file(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    write_content(path, tree.datasets, tree.attributes, dataset_of, _storage)
 
 
 def _tree(record: EnhancedRecord) -> Tree:
@@ -114,24 +99,7 @@ def _tree(record: EnhancedRecord) -> Tree:
     return Tree(datasets, attributes | {("/prior", name): value for name, value in prior.items()})
 
 
-def _create(file: Any, path: str, value: Any) -> None:
-    import h5py
-
-    declared = dataset_of(path)
-    if declared is None:
-        raise KeyError(f"the schema does not know {path}")
-    if declared.dtype == "str":
-        created = file.create_dataset(path, data=value, dtype=h5py.string_dtype())
-    else:
-        array = np.asarray(value, dtype=None if declared.dtype == "any" else declared.dtype)
-        created = file.create_dataset(path, data=array, **_storage(array))
-    created.attrs["units"] = declared.units
-    created.attrs["description"] = declared.description
-
-
 def _storage(array: np.ndarray) -> dict[str, Any]:
-    if not array.ndim or not array.size:
-        return {}
     rows = (min(len(array), _ROWS_PER_CHUNK), *array.shape[1:])
     # most weights of a mix are zero: shuffled, gzip takes them to a percent
     return {"chunks": rows, "shuffle": True, "compression": "gzip", "compression_opts": 4, "fletcher32": True}
@@ -143,7 +111,7 @@ def is_enhanced_file(path: Path) -> bool:
 
     try:
         with h5py.File(path, "r") as file:
-            return _text(file.attrs.get("format")) == FORMAT and _text(file.attrs.get("task")) == TASK
+            return text(file.attrs.get("format")) == FORMAT and text(file.attrs.get("task")) == TASK
     except OSError:
         return False
 
@@ -162,39 +130,13 @@ def read_enhanced_tree(path: Path) -> Tree:
         raise StoreError(f"{path}: no such file; an enhanced set of this program has it")
     if not is_enhanced_file(path):
         raise StoreError(f"{path}: damaged, or not the sidecar of an enhanced set")
-    tree = Tree()
     try:
         with h5py.File(path, "r") as file:
-            for name, item in _walk(file):
-                if isinstance(item, h5py.Dataset):
-                    tree.datasets[name] = _read(item)
-                for attribute, value in item.attrs.items():
-                    if attribute_of(name, attribute) is not None:
-                        tree.attributes[name, attribute] = (
-                            _text(value) if isinstance(value, str | bytes) else value
-                        )
+            tree = Tree(*read_content(file, attribute_of))
     except (OSError, RuntimeError, KeyError) as error:
         raise StoreError(f"{path}: damaged: {error}; make the enhanced set again") from error
     _validate(path, tree)
     return tree
-
-
-def _walk(file: Any) -> Iterator[tuple[str, Any]]:
-    found: list[str] = []
-    file.visit(found.append)
-    yield "/", file
-    for name in found:
-        yield f"/{name}", file[name]
-
-
-def _read(item: Any) -> Any:
-    import h5py
-
-    return item[()] if h5py.check_string_dtype(item.dtype) is None else item.asstr()[()]
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _validate(path: Path, tree: Tree) -> None:

@@ -16,13 +16,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from compress_mpi.errors import OutputError
-from compress_mpi.io.draftfolder import beside, named, put, sweep_drafts, sync
+from compress_mpi.io.draftfolder import named, new_folder, sync
 from compress_mpi.io.infofile import parse_info
 from compress_mpi.io.setfolder import MARK
 
@@ -128,20 +127,10 @@ def new_tree(folder: Path, name: str) -> Iterator[EnhancedTree]:
     """
     final = Path(os.path.abspath(Path(folder).expanduser())) / name
     require_replaceable_tree(final)
-    with named(final):
-        final.parent.mkdir(parents=True, exist_ok=True)
-        sweep_drafts(final)
-        draft = EnhancedTree(beside(final, "writing"), name)
-        draft.nnfit.mkdir(parents=True)
-    try:
-        with named(final):
-            yield draft
-            _keep_guests(final, draft.folder)
-            _sync_folders(draft)
-            put(draft.folder, final)
-            sync(final.parent)
-    finally:
-        shutil.rmtree(draft.folder, ignore_errors=True)
+    with new_folder(final, _guest(name), lambda draft: _sync_folders(EnhancedTree(draft, name))) as draft:
+        tree = EnhancedTree(draft, name)
+        tree.nnfit.mkdir()
+        yield tree
 
 
 def require_replaceable_tree(final: Path) -> None:
@@ -190,12 +179,6 @@ def _guest(name: str) -> re.Pattern[str]:
     """Selections from the enhanced set lie in its folder, under the name of the prior or of the set."""
     prior = re.escape(name.removesuffix(_SUFFIX))
     return re.compile(rf"compress_{prior}({_SUFFIX})?_\d+_output\.dat")
-
-
-def _keep_guests(final: Path, draft: Path) -> None:
-    for entry in sorted(os.listdir(final)) if final.is_dir() else ():
-        if _guest(final.name).fullmatch(entry):
-            shutil.copy2(final / entry, draft / entry)
 
 
 def _sync_folders(tree: EnhancedTree) -> None:

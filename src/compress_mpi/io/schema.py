@@ -301,12 +301,12 @@ def _matches(pattern: str, path: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace("<name>", "[A-Za-z0-9_]+"), path) is not None
 
 
-def dataset_of(path: str) -> Dataset | None:
+def dataset_of(path: str, table: tuple[Dataset, ...] = DATASETS) -> Dataset | None:
     """Declaration of a dataset, None if the layout does not know the path."""
-    exact = [d for d in DATASETS if d.path == path]
-    return next((d for d in [*exact, *DATASETS] if _matches(d.path, path)), None)
+    exact = [d for d in table if d.path == path]
+    return next((d for d in [*exact, *table] if _matches(d.path, path)), None)
 
 
-def attribute_of(path: str, name: str) -> Attribute | None:
+def attribute_of(path: str, name: str, table: tuple[Attribute, ...] = ATTRIBUTES) -> Attribute | None:
     """Declaration of an attribute, None if the layout does not know it."""
-    return next((a for a in ATTRIBUTES if a.name == name and _matches(a.path, path)), None)
+    return next((a for a in table if a.name == name and _matches(a.path, path)), None)

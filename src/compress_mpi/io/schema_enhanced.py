@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from compress_mpi.io import schema
 from compress_mpi.io.schema import Attribute, Dataset
 
 __all__ = ["ATTRIBUTES", "DATASETS", "SCHEMA_VERSION", "TASK", "attribute_of", "dataset_of"]
@@ -71,16 +70,11 @@ ATTRIBUTES = (
 )  # fmt: skip
 
 
-def _matches(pattern: str, path: str) -> bool:
-    return re.fullmatch(re.escape(pattern).replace("<name>", "[A-Za-z0-9_]+"), path) is not None
-
-
 def dataset_of(path: str) -> Dataset | None:
     """Declaration of a dataset, None if the layout does not know the path."""
-    exact = [d for d in DATASETS if d.path == path]
-    return next((d for d in [*exact, *DATASETS] if _matches(d.path, path)), None)
+    return schema.dataset_of(path, DATASETS)
 
 
 def attribute_of(path: str, name: str) -> Attribute | None:
     """Declaration of an attribute, None if the layout does not know it."""
-    return next((a for a in ATTRIBUTES if a.name == name and a.path == path), None)
+    return schema.attribute_of(path, name, ATTRIBUTES)

@@ -11,13 +11,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from compress_mpi.errors import OutputError
-from compress_mpi.io.draftfolder import beside, named, put, sweep_drafts
-from compress_mpi.io.draftfolder import sync as _sync
+from compress_mpi.io.draftfolder import named, new_folder, sync
 from compress_mpi.io.infofile import parse_info
 
 __all__ = ["MARK", "new_set", "require_replaceable"]
@@ -57,20 +55,8 @@ def new_set(folder: Path, name: str, keep_existing: bool = False) -> Iterator[Pa
         raise OutputError(f"{final}: '{name}' cannot name a set; use letters, digits and . _ + -")
     if not keep_existing:
         require_replaceable(final)
-    with named(final):
-        final.parent.mkdir(parents=True, exist_ok=True)
-        sweep_drafts(final)
-        draft = beside(final, "writing")
-        draft.mkdir()
-    try:
-        with named(final):
-            yield draft
-            _keep_guests(final, draft)
-            _sync_all(draft)
-            put(draft, final, keep_existing)
-            _sync(final.parent)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with new_folder(final, _guest(name), _sync_all, keep_existing) as draft:
+        yield draft
 
 
 def require_replaceable(final: Path) -> None:
@@ -109,13 +95,7 @@ def _guest(name: str) -> re.Pattern[str]:
     return re.compile(rf"compress_{re.escape(name)}_\d+_output\.dat")
 
 
-def _keep_guests(final: Path, draft: Path) -> None:
-    for entry in sorted(os.listdir(final)) if final.is_dir() else ():
-        if _guest(final.name).fullmatch(entry):
-            shutil.copy2(final / entry, draft / entry)
-
-
 def _sync_all(draft: Path) -> None:
     for path in sorted(draft.iterdir()):
-        _sync(path)
-    _sync(draft)
+        sync(path)
+    sync(draft)

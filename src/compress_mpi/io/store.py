@@ -7,21 +7,22 @@ complete file exists. Every dataset with elements carries a checksum.
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from compress_mpi.errors import OutputError, StoreError
-from compress_mpi.io.atomic import replace_file, temporary_path
+from compress_mpi.errors import StoreError
+from compress_mpi.io.hdf5 import read_content, text, write_content
 from compress_mpi.io.schema import ATTRIBUTES, DATASETS, FORMAT, SCHEMA_VERSION, attribute_of, dataset_of
 from compress_mpi.types import ESTIMATORS
 
 __all__ = ["Tree", "estimator_names", "read_tree", "scales", "write_tree"]
+
+_FILTERS = {"fletcher32": True, "compression": "gzip", "compression_opts": 4}
 
 UPGRADES: dict[int, Callable[[Tree], Tree]] = {}
 """One function per schema version that lifts a tree to the next one."""
@@ -68,48 +69,8 @@ def write_tree(path: Path, tree: Tree) -> None:
     OutputError
         If the file system refuses. The old file is then as it was.
     """
-    import h5py
-
     _check(tree, path)
-    temporary = temporary_path(path)
-    try:
-        with h5py.File(temporary, "w") as file:
-            for name, value in tree.datasets.items():
-                _write_dataset(file, name, value)
-            for (where, name), value in tree.attributes.items():
-                file.require_group(where).attrs[name] = value
-        replace_file(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _write_dataset(file: Any, path: str, value: Any) -> None:
-    import h5py
-
-    declared = dataset_of(path)
-    if declared is None:
-        raise KeyError(f"the schema does not know {path}")
-    array = np.asarray(value)
-    if declared.dtype == "str":
-        array = np.asarray(value, dtype=object)
-        created = file.create_dataset(path, data=value, dtype=h5py.string_dtype())
-    elif array.size:
-        kind = array.dtype if declared.dtype == "any" else np.dtype(declared.dtype)
-        created = file.create_dataset(path, data=array.astype(kind), **_storage(array))
-    else:
-        created = file.create_dataset(
-            path, shape=array.shape, dtype="f8" if declared.dtype == "any" else declared.dtype
-        )
-    created.attrs["units"] = declared.units
-    created.attrs["description"] = declared.description
-
-
-def _storage(array: np.ndarray) -> dict[str, Any]:
-    # a scalar cannot be chunked, hence not checksummed
-    return {"fletcher32": True, "compression": "gzip", "compression_opts": 4} if array.ndim else {}
+    write_content(path, tree.datasets, tree.attributes, dataset_of, lambda _: _FILTERS)
 
 
 def read_tree(path: Path) -> Tree:
@@ -126,45 +87,16 @@ def read_tree(path: Path) -> Tree:
         raise StoreError(f"{path}: no such file")
     if not os.path.isfile(path) or not h5py.is_hdf5(path):
         raise StoreError(f"{path}: not an HDF5 file, or a damaged one; expected a result of compress-mpi")
-    tree = Tree()
     try:
         with h5py.File(path, "r") as file:
-            if _text(file.attrs.get("format", "")) != FORMAT:
+            if text(file.attrs.get("format", "")) != FORMAT:
                 raise StoreError(
                     f"{path}: an HDF5 file of something else: its attribute 'format' is not '{FORMAT}'"
                 )
-            for name, item in _walk(file):
-                if isinstance(item, h5py.Dataset):
-                    tree.datasets[name] = _read_dataset(item)
-                for attribute, value in item.attrs.items():
-                    if attribute_of(name, attribute) is not None:
-                        tree.attributes[name, attribute] = (
-                            _text(value) if isinstance(value, (str, bytes)) else value
-                        )
+            tree = Tree(*read_content(file, attribute_of))
     except (OSError, RuntimeError, KeyError) as error:
         raise StoreError(f"{path}: damaged: {error}") from error
     return _validated(_upgraded(tree, path), path)
-
-
-def _walk(file: Any) -> Iterator[tuple[str, Any]]:
-    found: list[str] = []
-    file.visit(found.append)
-    yield "/", file
-    for name in found:
-        yield f"/{name}", file[name]
-
-
-def _read_dataset(item: Any) -> Any:
-    import h5py
-
-    if h5py.check_string_dtype(item.dtype) is None:
-        return item[()]
-    value = item.asstr()[()]
-    return value if isinstance(value, str) else [str(v) for v in value]
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _upgraded(tree: Tree, path: Path) -> Tree:
