@@ -20,15 +20,18 @@ from compress_mpi.workflows.stagefolder import read_output, write_stage
 for _needed in ("torch", "zuko"):
     pytest.importorskip(_needed, reason=f"{_needed} is not installed (pip install 'compress-mpi[ml]')")
 
+EPOCHS = 800
+"""Seconds of training, so that a process can be met in the middle of it."""
+
 REQUESTS = {
     "gan": {
         "generator": {"hidden": [16]},
         "critic": {"hidden": [32, 16]},
         "batch_percent": 50,
-        "epochs": 50,
+        "epochs": EPOCHS,
         "device": "cpu",
     },
-    "flow": {"components": 4, "batch": 32, "epochs": 50, "patience": 50, "device": "cpu"},
+    "flow": {"components": 4, "batch": 32, "epochs": EPOCHS, "patience": EPOCHS, "device": "cpu"},
 }
 
 
@@ -103,13 +106,13 @@ def test_killed_and_resumed_ends_with_the_same_bits(whole, tmp_path):
     assert code == -signal.SIGKILL, errors
     assert not (folder / "done.json").exists()
     first = epoch(folder)
-    assert 10 <= first < 50
+    assert 10 <= first < EPOCHS
     if kind == "gan":
         code, errors = stop_after(folder, first + 5, signal.SIGUSR1)
         assert code == 85, errors
         assert not (folder / "done.json").exists()
         assert not (folder / "output.h5").exists()
-        assert first < epoch(folder) < 50
+        assert first < epoch(folder) < EPOCHS
     assert run_stage(folder, lambda: False) == 0
     expected, found = arrays(finished), arrays(folder)
     assert expected.keys() == found.keys()
@@ -122,7 +125,7 @@ def test_the_done_file_is_the_last_word_and_saves_doing_it_again(whole):
     kind, folder = whole
     done = read_done(folder, stage_digest(folder))
     assert done is not None
-    assert (done.code, done.message) == (0, f"{kind}: 50 epochs, 60 candidates")
+    assert (done.code, done.message) == (0, f"{kind}: {EPOCHS} epochs, 60 candidates")
     newest = max(path.stat().st_mtime_ns for path in folder.iterdir())
     assert (folder / "done.json").stat().st_mtime_ns == newest
     result = compress(["stage", folder], folder)
@@ -130,7 +133,7 @@ def test_the_done_file_is_the_last_word_and_saves_doing_it_again(whole):
     assert max(path.stat().st_mtime_ns for path in folder.iterdir()) == newest
     facts = read_output(folder).facts
     assert facts["device"] == "cpu"
-    assert facts["epochs"] == 50
+    assert facts["epochs"] == EPOCHS
     assert facts["seconds"] > 0
 
 
@@ -149,7 +152,7 @@ def test_a_saved_model_is_used_without_training(whole, tmp_path):
     folder = request(tmp_path / "stage", kind, saved=finished / "output.h5", settings={"epochs": 9999})
     assert run_stage(folder, lambda: False) == 0
     np.testing.assert_array_equal(arrays(folder)["candidates"], arrays(finished)["candidates"])
-    assert read_output(folder).facts["epochs"] == 50
+    assert read_output(folder).facts["epochs"] == EPOCHS
 
 
 FAILURES = [
