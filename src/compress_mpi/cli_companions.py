@@ -256,7 +256,10 @@ def validate(random: Path, reduced: Path, kind: str, folder: Path) -> None:
 )
 @click.option("--folder", type=FILE, metavar="DIR", help="Run folder; default: NAME_enhanced, here.")
 @click.option(
-    "--datadir", type=FILE, metavar="DIR", help="LHAPDF data directory; default: lhapdf beside the run folder."
+    "--datadir",
+    type=FILE,
+    metavar="DIR",
+    help="LHAPDF data directory; default: lhapdf beside the run folder.",
 )
 @options.pdf_path
 def postgans(

@@ -20,7 +20,7 @@ from compress_mpi.workflows.stagefolder import read_output, write_stage
 for _needed in ("torch", "zuko"):
     pytest.importorskip(_needed, reason=f"{_needed} is not installed (pip install 'compress-mpi[ml]')")
 
-EPOCHS = 800
+EPOCHS = 250
 """Seconds of training, so that a process can be met in the middle of it."""
 
 REQUESTS = {
