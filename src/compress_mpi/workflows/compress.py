@@ -90,7 +90,7 @@ def run(options: Options, team: Any, signals: StopSignals) -> int:
     team.in_turn(lambda: _warm_up(job))
     if isinstance(source.config.compressed, str):
         return _find_smallest(replace(job, results_only=True))
-    job = replace(job, polishing=prepare_polish(source.config.polish, prior, team))
+    job = replace(job, polishing=prepare_polish(source.config.polish, prior, reference, team))
     if more is not None:
         return _with_enhancement(job, outputs, more)
     return _select_all(job, outputs)

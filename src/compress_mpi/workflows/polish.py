@@ -55,7 +55,12 @@ class Polishing:
 
     Attributes
     ----------
+    config : Polish
+        What the runcard asks for.
     settings : PolishSettings
+    prior : Prior
+    reference : Reference
+        Of the prior.
     basis : Basis
     directions : float64 (component, scale * flavour, x)
         Change of the values per unit of each component.
@@ -65,14 +70,17 @@ class Polishing:
         Those scales, GeV.
     """
 
+    config: Polish
     settings: PolishSettings
+    prior: Prior
+    reference: Reference
     basis: Basis
     directions: FloatArray
     elsewhere: FloatArray
     scales: tuple[float, ...]
 
 
-def prepare_polish(config: Polish, prior: Prior, team: Any) -> Polishing | None:
+def prepare_polish(config: Polish, prior: Prior, reference: Reference, team: Any) -> Polishing | None:
     """Components of the prior and its values elsewhere; collective. None where no polish is asked for."""
     if config.radius is None:
         return None
@@ -80,7 +88,8 @@ def prepare_polish(config: Polish, prior: Prior, team: Any) -> Polishing | None:
     values = prior.values[prior.plan.first_row :]
     basis, directions = team.on_root(lambda: _directions(values))
     scales = _scales(prior.plan)
-    return Polishing(settings, basis, directions, _read_elsewhere(prior.plan, scales, team), scales)
+    elsewhere = _read_elsewhere(prior.plan, scales, team)
+    return Polishing(config, settings, prior, reference, basis, directions, elsewhere, scales)
 
 
 def _directions(values: FloatArray) -> tuple[Basis, FloatArray]:
@@ -119,9 +128,6 @@ def is_polished(record: Record, config: Polish) -> bool:
 
 def polish_selection(
     polishing: Polishing,
-    config: Polish,
-    prior: Prior,
-    reference: Reference,
     pool: Pool,
     output: Outputs,
     record: Record,
@@ -136,32 +142,17 @@ def polish_selection(
     PDFSetError, OutputError
         On all ranks.
     """
-    selections = team.on_root(lambda: record.selections()[: config.candidates])
+    settings, reference, prior = polishing.settings, polishing.reference, polishing.prior
+    selections = team.on_root(lambda: record.selections()[: settings.candidates])
     starts = [pool.values[pool.rows(index)] for index in selections]
-    target = build_target(
-        prior.values[prior.plan.first_row :],
-        reference,
-        norm,
-        output.n_rep,
-        seed,
-        team,
-        polishing.settings.rare,
-    )
-    found = polish_starts(
-        starts, polishing.directions, target, reference, norm, polishing.settings, seed, team
-    )
-
-    def close() -> None:
-        _take_in(polishing, config, prior, reference, pool, output, record, norm, selections, found)
-
-    team.on_root(close)
+    values = prior.values[prior.plan.first_row :]
+    target = build_target(values, reference, norm, output.n_rep, seed, team, settings.rare)
+    found = polish_starts(starts, polishing.directions, target, reference, norm, settings, seed, team)
+    team.on_root(lambda: _take_in(polishing, pool, output, record, norm, selections, found))
 
 
 def _take_in(
     polishing: Polishing,
-    config: Polish,
-    prior: Prior,
-    reference: Reference,
     pool: Pool,
     output: Outputs,
     record: Record,
@@ -170,6 +161,7 @@ def _take_in(
     found: Polished,
 ) -> None:
     """Write the set, judge it as it reads back, and note everything."""
+    plan, config = polishing.prior.plan, polishing.config
     refusals = ["" if reason is None else reason for reason in found.refused]
     facts: dict[str, Any] = {"settings": json.dumps(config.model_dump()), "refused": json.dumps(refusals)}
     if found.best is None:
@@ -187,13 +179,13 @@ def _take_in(
         "curve": found.best.curve,
     }
     record.polished(facts, arrays)
-    made = write_polished_set(prior.plan.pdfset, output, record)
-    values = read_grid_values(prior.plan, made, range(1, output.n_rep + 1))
+    made = write_polished_set(plan.pdfset, output, record)
+    values = read_grid_values(plan, made, range(1, output.n_rep + 1))
     judged = {
         name: held_out(combine(weights, polishing.elsewhere), polishing.elsewhere).as_dict()
         for name, weights in (("selected", before), ("polished", after))
     }
-    erf = float(np.mean(distances(values, reference) / norm))
+    erf = float(np.mean(distances(values, polishing.reference) / norm))
     facts |= {
         "set": made.name,
         "erf": erf,

@@ -228,18 +228,7 @@ def _polish(run: Run, output: Outputs, record: Record, norm: FloatArray) -> None
     config = run.source.config
     if run.polishing is None or run.team.on_root(lambda: is_polished(record, config.polish)):
         return
-    polish_selection(
-        run.polishing,
-        config.polish,
-        run.prior,
-        run.reference,
-        run.pool,
-        output,
-        record,
-        norm,
-        config.seed,
-        run.team,
-    )
+    polish_selection(run.polishing, run.pool, output, record, norm, config.seed, run.team)
 
 
 def _stopped(run: Run, output: Outputs, phase: str, iteration: int) -> str:

@@ -17,7 +17,7 @@ prepare_environment()
 from compress_mpi import cli  # noqa: E402
 from compress_mpi.methods.selection import search  # noqa: E402
 from compress_mpi.parallel import channel  # noqa: E402
-from compress_mpi.workflows import compress  # noqa: E402
+from compress_mpi.workflows import compress, selection  # noqa: E402
 
 calls, entries = [], []
 
@@ -70,8 +70,8 @@ def noted(what, function):
 
 channel.Channel.__init__ = make_counting
 search.IslandSearch.advance = noted("epoch", search.IslandSearch.advance)
-compress._order = noted("order", compress._order)
-compress._save = noted("save", compress._save)
+selection._order = noted("order", selection._order)
+selection._save = noted("save", selection._save)
 
 
 def write():

@@ -18,7 +18,7 @@ prepare_environment()
 from compress_mpi import cli  # noqa: E402
 from compress_mpi.methods.polish import polish  # noqa: E402
 from compress_mpi.methods.selection import search  # noqa: E402
-from compress_mpi.workflows import enhance, enhanced_set, selection, stage  # noqa: E402
+from compress_mpi.workflows import enhanced_set, selection, stage, training  # noqa: E402
 
 
 def rest(phase: str) -> None:
@@ -40,7 +40,7 @@ def after_rest(place, name: str, phase: str) -> None:
     setattr(place, name, slowly)
 
 
-after_rest(enhance, "run_elsewhere", "waiting")
+after_rest(training, "run_elsewhere", "waiting")
 after_rest(enhanced_set, "sync_replicas", "writing")
 after_rest(enhanced_set, "link_set", "linking")
 after_rest(polish, "polish_one", "polish")
