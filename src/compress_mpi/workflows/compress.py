@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +26,6 @@ from compress_mpi.parallel.threads import threads_per_rank
 from compress_mpi.workflows.auto import find_smallest, measure_with
 from compress_mpi.workflows.budget import settings_of
 from compress_mpi.workflows.conclusion import write_own_files
-from compress_mpi.workflows.enhance import enhance, enhanced_pool
-from compress_mpi.workflows.enhance_plan import EnhancePlan, plan_enhancement, refuse_other_set
 from compress_mpi.workflows.outputs import (
     Outputs,
     companions_missing,
@@ -37,7 +35,6 @@ from compress_mpi.workflows.outputs import (
     plan_outputs,
     require_writable,
 )
-from compress_mpi.workflows.polish import prepare_polish
 from compress_mpi.workflows.pool import prior_pool
 from compress_mpi.workflows.prior import Prior, PriorPlan, load_prior, plan_prior
 from compress_mpi.workflows.record_files import resume
@@ -45,7 +42,13 @@ from compress_mpi.workflows.selection import Options, Run, tell
 from compress_mpi.workflows.several import run_sizes, table
 from compress_mpi.workflows.targets import planned_sizes, target_of
 
+if TYPE_CHECKING:
+    from compress_mpi.workflows.enhance_plan import EnhancePlan
+    from compress_mpi.workflows.polish import Polishing
+
 __all__ = ["Options", "run"]
+
+# What belongs to enhancement and polish is imported where a runcard asks for it: every rank pays for imports.
 
 
 def run(options: Options, team: Any, signals: StopSignals) -> int:
@@ -86,11 +89,11 @@ def run(options: Options, team: Any, signals: StopSignals) -> int:
         options,
     )
     if source.config.task == "enhance" and more is not None:
-        return 0 if enhance(job, more) is not None else EXIT_REQUEUE
+        return _enhance_only(job, more)
     team.in_turn(lambda: _warm_up(job))
     if isinstance(source.config.compressed, str):
         return _find_smallest(replace(job, results_only=True))
-    job = replace(job, polishing=prepare_polish(source.config.polish, prior, reference, team))
+    job = replace(job, polishing=_polishing(job))
     if more is not None:
         return _with_enhancement(job, outputs, more)
     return _select_all(job, outputs)
@@ -100,9 +103,7 @@ def _prepare(options: Options) -> tuple[RuncardSource, PriorPlan, list[Outputs],
     """Refuse whatever can be refused before any work is done."""
     source = load_runcard(options.runcard, options.overrides)
     plan = plan_prior(source.config, options.folders, options.backend or source.config.backend)
-    more = plan_enhancement(source, plan, options.folders) if source.config.enhanced else None
-    if more is not None and not options.restart:
-        refuse_other_set(more)
+    more = _plan_enhancement(source, plan, options) if source.config.enhanced else None
     sizes = planned_sizes(source.config, len(plan.members))
     outputs = _make_ready(source, plan, sizes, more.name if more is not None else "")
     said = [*source.warnings, *plan.warnings, *(more.warnings if more is not None else ())]
@@ -114,6 +115,24 @@ def _prepare(options: Options) -> tuple[RuncardSource, PriorPlan, list[Outputs],
     for warning in said:
         tell(f"warning: {warning}")
     return source, plan, outputs, more
+
+
+def _plan_enhancement(source: RuncardSource, plan: PriorPlan, options: Options) -> EnhancePlan:
+    from compress_mpi.workflows.enhance_plan import plan_enhancement, refuse_other_set
+
+    more = plan_enhancement(source, plan, options.folders)
+    if not options.restart:
+        refuse_other_set(more)
+    return more
+
+
+def _polishing(job: Run) -> Polishing | None:
+    """What a polish needs, where one is asked for; collective."""
+    if job.source.config.polish.radius is None:
+        return None
+    from compress_mpi.workflows.polish import prepare_polish
+
+    return prepare_polish(job.source.config.polish, job.prior, job.reference, job.team)
 
 
 def _make_ready(
@@ -165,8 +184,16 @@ def _select_all(job: Run, outputs: Sequence[Outputs]) -> int:
     return 0
 
 
+def _enhance_only(job: Run, more: EnhancePlan) -> int:
+    from compress_mpi.workflows.enhance import enhance
+
+    return 0 if enhance(job, more) is not None else EXIT_REQUEUE
+
+
 def _with_enhancement(job: Run, outputs: Sequence[Outputs], more: EnhancePlan) -> int:
     """The prior alone, then the enhanced set."""
+    from compress_mpi.workflows.enhance import enhance, enhanced_pool
+
     first = _first_phases(job.source, outputs)
     alone = replace(job, source=without_enhancement(job.source), polishing=None)
     code = _select_all(alone, list(first.values()))

@@ -35,7 +35,6 @@ from compress_mpi.workflows.record import Record
 
 __all__ = [
     "Polishing",
-    "is_polished",
     "polish_selection",
     "polished_name",
     "prepare_polish",
@@ -119,11 +118,6 @@ def _read_elsewhere(plan: PriorPlan, scales: Sequence[float], team: Any) -> Floa
 def polished_name(output: Outputs) -> str:
     """Name of the polished set."""
     return f"{output.set_name}_polished"
-
-
-def is_polished(record: Record, config: Polish) -> bool:
-    """Whether a result holds what is asked for."""
-    return config.radius is None or record.polish_settings == config.model_dump()
 
 
 def polish_selection(

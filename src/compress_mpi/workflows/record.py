@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from compress_mpi.io.settings import Polish
 from compress_mpi.io.store import Tree, read_tree, write_tree
 from compress_mpi.types import FloatArray, IntArray
 
@@ -254,6 +255,10 @@ class Record:
         """Settings of the polish that was done, if one was."""
         text = self.tree.attributes.get(("/polish", "settings"))
         return None if text is None else dict(json.loads(text))
+
+    def is_polished(self, config: Polish) -> bool:
+        """Whether the record holds the polish that is asked for, if one is."""
+        return config.radius is None or self.polish_settings == config.model_dump()
 
     @property
     def polished_set(self) -> str | None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,13 +32,15 @@ from compress_mpi.types import FloatArray
 from compress_mpi.workflows.budget import settings_of
 from compress_mpi.workflows.conclusion import outcome_of, write_own_files
 from compress_mpi.workflows.outputs import Outputs, companions_missing, merge_lines
-from compress_mpi.workflows.polish import Polishing, is_polished, polish_selection, write_polished_set
 from compress_mpi.workflows.pool import Pool
 from compress_mpi.workflows.prior import Prior
 from compress_mpi.workflows.record import PHASES, Launch, Record
 from compress_mpi.workflows.record_files import resume, start
 from compress_mpi.workflows.several import Outcome, Selected
 from compress_mpi.workflows.sizes import Work, work_of
+
+if TYPE_CHECKING:
+    from compress_mpi.workflows.polish import Polishing
 
 __all__ = ["Options", "Run", "tell"]
 
@@ -110,7 +112,7 @@ class Run:
         record = _earlier(self, output)
         if record is None:
             return None, 0.0
-        if not (record.complete and is_polished(record, self.source.config.polish)):
+        if not (record.complete and record.is_polished(self.source.config.polish)):
             return None, _done(self, output, record)
         outcome = self.outcome(output, record)
         if outcome.lines is not None and (not record.compressed_set or _missing(output, record)):
@@ -226,8 +228,10 @@ def _leave(record: Record, reason: str) -> None:
 
 def _polish(run: Run, output: Outputs, record: Record, norm: FloatArray) -> None:
     config = run.source.config
-    if run.polishing is None or run.team.on_root(lambda: is_polished(record, config.polish)):
+    if run.polishing is None or run.team.on_root(lambda: record.is_polished(config.polish)):
         return
+    from compress_mpi.workflows.polish import polish_selection
+
     polish_selection(run.polishing, run.pool, output, record, norm, config.seed, run.team)
 
 
@@ -366,6 +370,8 @@ def _write_files(run: Run, output: Outputs, record: Record) -> None:
     prior = run.prior.plan.pdfset
     write_own_files(run.source.config, run.pool.pdfset, prior, output, record)
     if record.polished_set is not None and not (output.folder / record.polished_set).exists():
+        from compress_mpi.workflows.polish import write_polished_set
+
         write_polished_set(prior, output, record)
 
 
