@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-__all__ = ["JOBS", "PATIENCE", "Cluster"]
+__all__ = ["ENDED", "JOBS", "PATIENCE", "Cluster"]
 
 JOBS = Path(__file__).parents[1] / "jobs"
 PATIENCE = 100
 """Seconds."""
 
-_ENDED = {"COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"}
+ENDED = {"COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"}
 
 
 class Cluster:
@@ -42,7 +42,7 @@ class Cluster:
 
     def wait(self, job: str, until: Callable[[dict[str, str]], bool] = lambda facts: False) -> dict[str, str]:
         end = time.monotonic() + PATIENCE
-        while (facts := self.facts(job))["JobState"] not in _ENDED and not until(facts):
+        while (facts := self.facts(job))["JobState"] not in ENDED and not until(facts):
             assert time.monotonic() < end, f"{facts}\n{self.log()}"
             time.sleep(0.2)
         return facts

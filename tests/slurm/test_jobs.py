@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,36 +11,19 @@ import h5py
 import pytest
 
 from cli_tools import compress, write_runcard
+from slurm_tools import ENDED, JOBS, PATIENCE, Cluster
 
 pytestmark = [pytest.mark.slurm, pytest.mark.mpi]
 
-JOBS = Path(__file__).parents[2] / "jobs"
 CHAIN = {"minimization": {"max_iteration": 20_000, "seed": 11}, "compressed": 5, "checkpoint_interval": 0.2}
-ENDED = {"COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"}
 
 
-class Cluster:
+class Jobs(Cluster):
     """Submits jobs from a folder and watches them."""
-
-    def __init__(self, env: dict[str, str], folder: Path) -> None:
-        self.env, self.folder = env, folder
-
-    def run(self, *words: object) -> str:
-        done = subprocess.run(
-            [*map(str, words)],
-            cwd=self.folder,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def submit(self, script: Path, *arguments: object, options: tuple[str, ...] = ()) -> str:
         words = ["--parsable", "--ntasks-per-node=2", "--time=5", *options, script, *arguments]
-        return self.run("sbatch", *words).strip()
+        return self.run("sbatch", *words)
 
     def facts(self, job: str) -> list[dict[str, str]]:
         """One entry per array task."""
@@ -49,7 +31,7 @@ class Cluster:
         return [dict(re.findall(r"(\w+)=(\S*)", task)) for task in tasks if task]
 
     def wait(self, job: str, until: Callable[[dict[str, str]], bool] | None = None) -> list[dict[str, str]]:
-        end = time.monotonic() + 100
+        end = time.monotonic() + PATIENCE
         while not all(f["JobState"] in ENDED or (until and until(f)) for f in self.facts(job)):
             assert time.monotonic() < end, f"{self.facts(job)}\n{self.log()}"
             time.sleep(0.3)
@@ -58,9 +40,6 @@ class Cluster:
     def finish(self, job: str) -> None:
         for task in self.wait(job):
             assert task["JobState"] == "COMPLETED", f"{task}\n{self.log()}"
-
-    def log(self) -> str:
-        return "\n".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
     def launches(self, name: str) -> list[tuple[int, str]]:
         """Ranks and end of every launch in a result."""
@@ -78,7 +57,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster(slurm, tmp_path):
-    return Cluster(slurm, tmp_path)
+    return Jobs(slurm, tmp_path)
 
 
 def answer(path: Path) -> tuple[list[int], list[float]]:

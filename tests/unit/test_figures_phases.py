@@ -95,8 +95,15 @@ def test_scales_are_apart_and_named_once() -> None:
 def test_quality_that_is_no_number_or_zero_can_be_drawn() -> None:
     nothing, zeros = np.full(2, np.nan), np.zeros((3, 2))
     for new in (nothing, np.zeros(2)):
-        draw_quality([QualityPanel("std", new, zeros, zeros, 0.05, True)], ["u", "d"]).canvas.draw()
-        draw_quality([QualityPanel("ks", new, zeros, zeros)], ["u", "d"]).canvas.draw()
+        for panel in (
+            QualityPanel("std", new, zeros, zeros, 0.05, True),
+            QualityPanel("ks", new, zeros, zeros),
+        ):
+            figure = draw_quality([panel], ["u", "d"])
+            figure.canvas.draw()
+            low, high = figure.axes[0].get_ylim()
+            assert np.isfinite([low, high]).all()
+            assert low < high
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2])

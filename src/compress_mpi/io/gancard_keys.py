@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StrictBool, StrictInt, StrictStr
+from pydantic import BeforeValidator, Strict, StrictBool, StrictInt, StrictStr
 
+from compress_mpi.io.settings_sections import Section, setting
 from compress_mpi.io.values import show
 
 __all__ = ["FLAT", "IDLE", "Critic", "GanCard", "Generator", "Optimizer", "Players"]
@@ -84,10 +85,6 @@ def _wasserstein(value: Any) -> Any:
     return value
 
 
-def _setting(default: Any, expects: str, doc: str, **limits: Any) -> Any:
-    return Field(default, description=doc, json_schema_extra={"expects": expects}, **limits)
-
-
 Activation = Annotated[str, _one_of(_ACTIVATIONS)]
 Kernel = Annotated[str, _one_of(_KERNELS)]
 Bias = Annotated[str, _one_of(_BIASES)]
@@ -95,17 +92,13 @@ Loss = Annotated[str, BeforeValidator(_wasserstein)]
 Positive = Annotated[float, Strict()]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Optimizer(_Section):
+class Optimizer(Section):
     """How the weights of one network are moved."""
 
-    optimizer_name: Annotated[str, _one_of(_OPTIMIZERS, {"rms": "RMSprop"})] | None = _setting(
+    optimizer_name: Annotated[str, _one_of(_OPTIMIZERS, {"rms": "RMSprop"})] | None = setting(
         None, _listed(_OPTIMIZERS), "Name of the optimiser."
     )
-    learning_rate: Positive | None = _setting(
+    learning_rate: Positive | None = setting(
         None, "a number > 0", "Learning rate.", gt=0, allow_inf_nan=False
     )
 
@@ -118,102 +111,102 @@ def _optimizer(value: Any) -> Any:
 Moved = Annotated[Optimizer, BeforeValidator(_optimizer)]
 
 
-class Players(_Section):
+class Players(Section):
     """``gan_parameters``: the generator's training."""
 
-    optimizer: Moved = _setting(
+    optimizer: Moved = setting(
         Optimizer(), "a mapping with optimizer_name, learning_rate", "Of the generator."
     )
-    loss: Loss = _setting("wasserstein", "'wasserstein'", "Of the generator.")
+    loss: Loss = setting("wasserstein", "'wasserstein'", "Of the generator.")
 
 
-class Generator(_Section):
+class Generator(Section):
     """``gen_parameters``: the generator."""
 
-    structure: Literal["custom", "standard"] | None = _setting(
+    structure: Literal["custom", "standard"] | None = setting(
         None,
         "'custom' or 'standard'",
         "Latent: means of two or three replicas, or normal noise; left out: custom.",
     )
-    size_networks: StrictInt = _setting(
+    size_networks: StrictInt = setting(
         1, "an integer from 1 to 20", "Hidden layers, of equal width.", ge=1, le=20
     )
-    number_nodes: StrictInt | None = _setting(
+    number_nodes: StrictInt | None = setting(
         None,
         "an integer from 1 to 10000",
         "Nodes, or channels, of each hidden layer; left out: 128, of dcnn 32.",
         ge=1,
         le=10_000,
     )
-    activation: Activation = _setting("leakyrelu", _listed(_ACTIVATIONS), "Of hidden layers.")
-    use_bias: StrictBool = _setting(True, "true or false", "Whether layers have biases.")
-    kernel_initializer: Kernel = _setting("glorot_uniform", _listed(_KERNELS), "First weights.")
-    bias_initializer: Bias = _setting("zeros", _listed(_BIASES), "First biases.")
+    activation: Activation = setting("leakyrelu", _listed(_ACTIVATIONS), "Of hidden layers.")
+    use_bias: StrictBool = setting(True, "true or false", "Whether layers have biases.")
+    kernel_initializer: Kernel = setting("glorot_uniform", _listed(_KERNELS), "First weights.")
+    bias_initializer: Bias = setting("zeros", _listed(_BIASES), "First biases.")
 
 
-class Critic(_Section):
+class Critic(Section):
     """``disc_parameters``: the critic."""
 
-    size_networks: StrictInt = _setting(
+    size_networks: StrictInt = setting(
         1,
         "an integer from 0 to 20",
         "Hidden layers after the first, each of half the width of the one before.",
         ge=0,
         le=20,
     )
-    number_nodes: StrictInt | None = _setting(
+    number_nodes: StrictInt | None = setting(
         None,
         "an integer from 1 to 10000",
         "Nodes, or channels, of the first hidden layer; left out: 250, of dcnn 32.",
         ge=1,
         le=10_000,
     )
-    activation: Activation = _setting("leakyrelu", _listed(_ACTIVATIONS), "Of hidden layers.")
-    use_bias: StrictBool = _setting(True, "true or false", "Whether layers have biases.")
-    kernel_initializer: Kernel = _setting("glorot_uniform", _listed(_KERNELS), "First weights.")
-    bias_initializer: Bias = _setting("zeros", _listed(_BIASES), "First biases.")
-    weights_constraints: Positive | None = _setting(
+    activation: Activation = setting("leakyrelu", _listed(_ACTIVATIONS), "Of hidden layers.")
+    use_bias: StrictBool = setting(True, "true or false", "Whether layers have biases.")
+    kernel_initializer: Kernel = setting("glorot_uniform", _listed(_KERNELS), "First weights.")
+    bias_initializer: Bias = setting("zeros", _listed(_BIASES), "First biases.")
+    weights_constraints: Positive | None = setting(
         None, "a number > 0, or nothing", "Largest absolute weight.", gt=0, allow_inf_nan=False
     )
-    gp_weight: Positive = _setting(
+    gp_weight: Positive = setting(
         10.0, "a number >= 0", "Weight of the gradient penalty.", ge=0, allow_inf_nan=False
     )
-    gp_loss: Positive = _setting(
+    gp_loss: Positive = setting(
         1.0,
         "a number >= 0",
         "Factor of the gradient penalty; 0: none, only the constraint on the weights.",
         ge=0,
         allow_inf_nan=False,
     )
-    optimizer: Moved = _setting(Optimizer(), "a mapping with optimizer_name, learning_rate", "Of the critic.")
-    loss: Loss = _setting("wasserstein", "'wasserstein'", "Of the critic.")
+    optimizer: Moved = setting(Optimizer(), "a mapping with optimizer_name, learning_rate", "Of the critic.")
+    loss: Loss = setting("wasserstein", "'wasserstein'", "Of the critic.")
 
 
-class GanCard(_Section):
+class GanCard(Section):
     """All that a card may say, but for keys without effect."""
 
-    pdf: StrictStr | None = _setting(None, "the name of an LHAPDF set", "Prior.")
-    use_saved_model: StrictBool | StrictStr = _setting(
+    pdf: StrictStr | None = setting(None, "the name of an LHAPDF set", "Prior.")
+    use_saved_model: StrictBool | StrictStr = setting(
         False,
         "true, false or the path of a saved model",
         "Use a model that was trained before: pre-trained-model.h5 beside the card, or a path from there. Settings"
         " of networks and training are then those of the model.",
     )
-    architecture: Annotated[str, _one_of(("dnn", "dcnn"), {"cnn": "dcnn"})] = _setting(
+    architecture: Annotated[str, _one_of(("dnn", "dcnn"), {"cnn": "dcnn"})] = setting(
         "dnn", "dnn or dcnn", "Dense networks, or convolutions over x; cnn means dcnn."
     )
-    gan_parameters: Players = _setting(
+    gan_parameters: Players = setting(
         Players(), "a mapping with optimizer, loss", "Training of the generator."
     )
-    gen_parameters: Generator = _setting(Generator(), "a mapping", "The generator.")
-    disc_parameters: Critic = _setting(Critic(), "a mapping", "The critic.")
-    nd_steps: StrictInt = _setting(
+    gen_parameters: Generator = setting(Generator(), "a mapping", "The generator.")
+    disc_parameters: Critic = setting(Critic(), "a mapping", "The critic.")
+    nd_steps: StrictInt = setting(
         4, "an integer from 1 to 1000", "Steps of the critic per round.", ge=1, le=1000
     )
-    ng_steps: StrictInt = _setting(
+    ng_steps: StrictInt = setting(
         3, "an integer from 1 to 1000", "Steps of the generator per round.", ge=1, le=1000
     )
-    batch_size: Positive = _setting(
+    batch_size: Positive = setting(
         50.0,
         "a number > 0 and <= 100, percent of the replicas",
         "Replicas of one step, in percent of the prior's; an epoch has as many rounds as batches make the prior.",
@@ -221,4 +214,4 @@ class GanCard(_Section):
         le=100,
         allow_inf_nan=False,
     )
-    epochs: StrictInt = _setting(1000, "an integer >= 1", "Number of epochs.", ge=1, le=10_000_000)
+    epochs: StrictInt = setting(1000, "an integer >= 1", "Number of epochs.", ge=1, le=10_000_000)

@@ -150,8 +150,9 @@ class Record:
         if self.place:
             self.tree.datasets[f"{self.place}/selection/index"] = index
             self.tree.attributes[f"{self.place}/selection", "erf"] = total
-            if total > self.tree.attributes.get(("/selection", "erf"), np.inf):
-                return  # an earlier phase did better
+            best = self.tree.attributes.get(("/selection", "erf"), np.inf)
+            if self.tree.attributes.get(("/selection", "phase")) != self.phase and total >= best:
+                return  # an earlier phase did as well
             self.tree.attributes["/selection", "phase"] = self.phase
         self.tree.datasets["/selection/index"] = index
         self.tree.attributes["/selection", "erf"] = total
