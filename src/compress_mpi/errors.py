@@ -16,6 +16,7 @@ __all__ = [
     "PDFSetError",
     "RuncardError",
     "StoreError",
+    "TableError",
     "TargetError",
 ]
 
@@ -71,6 +72,12 @@ class EnhanceError(CompressError, ValueError):
     exit_code = 8
 
 
+class TableError(CompressError, ValueError):
+    """An event table that is missing, damaged or unfit for what was asked."""
+
+    exit_code = 9
+
+
 EXIT_CODES: dict[int, str] = {
     0: "finished",
     1: "unexpected error (please report it)",
@@ -81,5 +88,6 @@ EXIT_CODES: dict[int, str] = {
     6: "launcher and MPI library do not match, or a stage that was started elsewhere failed",
     7: "no size meets the target of compressed: auto",
     8: "enhancement refused: the generator failed a check",
+    9: "event table missing, damaged or unfit",
     EXIT_REQUEUE: "stopped early with a good checkpoint; start the same command again",
 }
