@@ -1,0 +1,1 @@
+"""Tables of events: made small, taken apart again, and judged."""
