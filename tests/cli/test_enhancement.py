@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import h5py
@@ -22,6 +23,9 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return write_prior(tmp_path_factory)
 
 
+POLISH = {"radius": 0.3, "steps": 60}
+
+
 def run(folder: Path, env: dict[str, str], ranks: int = 0, *arguments: str, **changes: object) -> str:
     write_runcard(folder, **{**CARD, **changes})
     done = compress(["runcard.yml", "-q", *arguments], folder, ranks, env)
@@ -33,8 +37,15 @@ def run(folder: Path, env: dict[str, str], ranks: int = 0, *arguments: str, **ch
 def place(sets: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An enhanced and polished compression under ``mpirun -n 2``."""
     folder = tmp_path_factory.mktemp("run")
-    run(folder, sets, 2, polish={"radius": 0.3, "steps": 60})
+    run(folder, sets, 2, polish=POLISH)
     return folder
+
+
+@pytest.fixture
+def finished(place: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, to go on from."""
+    shutil.copytree(place, tmp_path / "finished", symlinks=True)
+    return tmp_path / "finished"
 
 
 def test_tree_set_and_sidecar_are_those_of_the_manual(place: Path, sets: dict[str, str]) -> None:
@@ -104,7 +115,7 @@ def test_compressed_and_polished_sets_are_what_the_file_says(place: Path, sets: 
 def test_same_bits_on_any_number_of_ranks(
     place: Path, sets: dict[str, str], ranks: int, tmp_path: Path
 ) -> None:
-    run(tmp_path, sets, ranks, polish={"radius": 0.3, "steps": 60})
+    run(tmp_path, sets, ranks, polish=POLISH)
     assert contents(tmp_path / RESULT) == contents(place / RESULT)
     for member in (
         f"{TREE}/nnfit/replica_{TOTAL}/few_enhanced.dat",
@@ -114,21 +125,20 @@ def test_same_bits_on_any_number_of_ranks(
 
 
 def test_a_second_launch_does_nothing_and_a_third_makes_up_for_what_is_gone(
-    sets: dict[str, str], tmp_path: Path
+    sets: dict[str, str], finished: Path
 ) -> None:
-    run(tmp_path, sets, polish={"radius": 0.3, "steps": 20})
-    member = tmp_path / f"{TREE}/nnfit/replica_{TOTAL}/few_enhanced.dat"
-    polished = tmp_path / f"out/few_enhanced_compressed_{N}_polished"
-    before, bytes_before = (tmp_path / RESULT).read_bytes(), member.read_bytes()
-    assert "complete already" in run(tmp_path, sets, polish={"radius": 0.3, "steps": 20})
-    assert (tmp_path / RESULT).read_bytes() == before
+    member = finished / f"{TREE}/nnfit/replica_{TOTAL}/few_enhanced.dat"
+    polished = finished / f"out/few_enhanced_compressed_{N}_polished"
+    before, bytes_before = (finished / RESULT).read_bytes(), member.read_bytes()
+    assert "complete already" in run(finished, sets, polish=POLISH)
+    assert (finished / RESULT).read_bytes() == before
     member.unlink()
     for path in polished.iterdir():
         path.unlink()
     polished.rmdir()
-    run(tmp_path, sets, polish={"radius": 0.3, "steps": 20})
+    run(finished, sets, polish=POLISH)
     assert member.read_bytes() == bytes_before
-    assert open_set(polished.name, [tmp_path / "out"]).n_rep == N
+    assert open_set(polished.name, [finished / "out"]).n_rep == N
 
 
 def test_a_finished_prior_is_taken_and_a_polish_can_be_added(sets: dict[str, str], tmp_path: Path) -> None:
@@ -190,13 +200,12 @@ def test_impossible_enhancements_are_refused_before_any_work(
     assert not list(tmp_path.rglob("*.h5"))
 
 
-def test_an_enhanced_set_of_other_settings_is_not_replaced(sets: dict[str, str], tmp_path: Path) -> None:
-    run(tmp_path, sets)
-    sidecar = tmp_path / TREE / "few_enhanced.h5"
+def test_an_enhanced_set_of_other_settings_is_not_replaced(sets: dict[str, str], finished: Path) -> None:
+    sidecar = finished / TREE / "few_enhanced.h5"
     before = sidecar.read_bytes()
-    write_runcard(tmp_path, **{**CARD, "generator": {"kind": "kde"}})
-    done = compress(["runcard.yml", "-q"], tmp_path, 0, sets)
+    write_runcard(finished, **{**CARD, "generator": {"kind": "kde"}})
+    done = compress(["runcard.yml", "-q"], finished, 0, sets)
     assert (done.returncode, sidecar.read_bytes() == before) == (4, True)
     assert "generator: 'mix' in the file, 'kde' now" in done.stderr
-    said = run(tmp_path, sets, 0, "--restart", generator="kde")
+    said = run(finished, sets, 0, "--restart", generator="kde")
     assert "generator kde" in said

@@ -129,8 +129,11 @@ def _argument_problems(arguments: list[str]) -> list[str]:
 
     name = arguments[0] if arguments[:1] and arguments[0] in cli.commands else "run"
     rest = arguments[1:] if arguments[:1] == [name] else arguments
+    command: click.Command = cli.commands[name]
+    while isinstance(command, click.Group) and rest[:1] and rest[0] in command.commands:
+        command, name, rest = command.commands[rest[0]], rest[0], rest[1:]
     try:
-        cli.commands[name].make_context(name, list(rest)).close()
+        command.make_context(name, list(rest)).close()
     except click.ClickException as error:
         return [f"compress-mpi {' '.join(arguments)}: {error.format_message()}"]
     return []

@@ -92,6 +92,16 @@ def test_readme_and_tutorial_show_what_they_should() -> None:
     assert sum(is_run(line) for line in lines["tutorial.rst"]) > 20
 
 
+def test_what_the_readme_leaves_to_the_tutorial_is_run_there() -> None:
+    """A command that takes long need not be run twice: the same, with the same output."""
+    left = [b for b in blocks_of(ROOT / "README.md") if b.comment == f"{CHECK_ONLY}the tutorial runs it"]
+    run = [b for b in blocks_of(ROOT / "docs/tutorial.rst") if not b.comment.startswith(CHECK_ONLY)]
+    done = {(c.line, c.shown.strip()) for b in run if b.language == "console" for c in commands_of(b)}
+    asked = {(c.line.split("  #")[0].strip(), c.shown.strip()) for b in left for c in commands_of(b)}
+    assert asked
+    assert asked <= done
+
+
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [

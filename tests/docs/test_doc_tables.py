@@ -12,6 +12,7 @@ from doc_blocks import ROOT, check_command
 
 from compress_mpi.cli import cli
 from compress_mpi.errors import EXIT_CODES
+from compress_mpi.io import schema_events, settings_events
 from compress_mpi.io.runcard_keys import ALIASES, CANONICAL, GAN_KEYS
 from compress_mpi.io.schema import ATTRIBUTES, DATASETS
 from compress_mpi.types import ESTIMATORS
@@ -40,6 +41,14 @@ def test_every_name_of_a_result_file_is_there(tables: ModuleType) -> None:
     assert tables.attributes().count("\n   * - ") == len(ATTRIBUTES) + 1
 
 
+def test_every_key_of_an_events_runcard_and_every_name_of_its_file_is_there(tables: ModuleType) -> None:
+    listed = re.findall(r"^``(.*?)``$", tables.events_keys(), flags=re.MULTILINE)
+    assert listed == list(settings_events.KEYS.canonical)
+    text = tables.events_datasets() + tables.events_attributes() + tables.events_parts() + tables.events_header()
+    declared = [*schema_events.DATASETS, *schema_events.ATTRIBUTES, *schema_events.PARTS, *schema_events.HEADER]
+    assert all(one.description in text for one in declared)
+
+
 def test_every_exit_code_is_there(tables: ModuleType) -> None:
     rows = re.findall(r"\* - (\d+)\n     - (.*)", tables.exit_codes())
     assert rows == [(str(code), meaning) for code, meaning in EXIT_CODES.items()]
@@ -49,7 +58,10 @@ def test_every_command_is_there_with_its_help(tables: ModuleType) -> None:
     text = tables.commands()
     for name, command in cli.commands.items():
         assert f"\ncompress-mpi {name}\n---" in text
-        assert all(option in text for p in command.params for option in p.opts if option.startswith("--"))
+        inner = getattr(command, "commands", {})
+        assert all(f"\ncompress-mpi {name} {word}\n---" in text for word in inner)
+        params = [p for one in (command, *inner.values()) for p in one.params]
+        assert all(option in text for p in params for option in p.opts if option.startswith("--"))
 
 
 def test_every_command_is_there_with_an_example_that_it_understands(tables: ModuleType) -> None:

@@ -21,8 +21,8 @@ from selection_tools import MIXED
 pytestmark = pytest.mark.mpi
 
 ENV = {"LHAPDF_DATA_PATH": str(BAD / "sets")}
-LENGTHS = {"tempering": 20_000, "portfolio": 700}
-"""Iterations of some seconds on a set of 12 replicas."""
+LENGTHS = {"tempering": 12_000, "portfolio": 400}
+"""Iterations of more than a second on a set of 12 replicas."""
 
 SHORT = {"tempering": 25, "genetic": 6_000, "portfolio": 25}
 """Iterations of some dozens of epochs. Islands of every minimiser are in the portfolio."""
@@ -34,7 +34,7 @@ def card(minimizer: str) -> dict:
     return {
         "minimization": {"minimizer": minimizer, "max_iteration": LENGTHS[minimizer], "seed": 11},
         "compressed": 5,
-        "checkpoint_interval": 0.2,
+        "checkpoint_interval": 0.1,
         **({"portfolio": MIXED, "islands": None} if minimizer == "portfolio" else {}),
     }
 
@@ -166,12 +166,12 @@ def test_time_limit_stops_with_a_checkpoint(uninterrupted, tmp_path):
     minimizer, expected = uninterrupted
     write_runcard(tmp_path, **card(minimizer))
     path = tmp_path / "compress_tiny_5.h5"
-    limit, codes = 1, []
+    limit, codes = 0.25, []
     while 0 not in codes:
         result = compress(["runcard.yml", "-q", "--set", f"time_limit={limit}"], tmp_path)
         assert result.returncode in (0, 85), result.stderr
         codes.append(result.returncode)
-        limit *= 2
+        limit *= 4
     assert 85 in codes, "the limit never stopped the run"
     assert outcome(path) == expected
 

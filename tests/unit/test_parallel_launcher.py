@@ -195,3 +195,13 @@ def test_a_place_for_compiled_code_is_not_forced(monkeypatch, tmp_path):
     monkeypatch.setenv("NUMBA_CACHE_DIR", "mine")
     launcher.prepare_environment()
     assert os.environ["NUMBA_CACHE_DIR"] == "mine"
+
+
+def test_garbage_is_looked_for_rarely_and_not_at_the_end():
+    program = (
+        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
+        "from compress_mpi.parallel.launcher import prepare_environment\n"
+        "prepare_environment(); print(gc.isenabled(), gc.get_threshold()[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "100000", "True"]

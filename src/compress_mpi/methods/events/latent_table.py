@@ -21,7 +21,7 @@ from compress_mpi.methods.events.preprocess import Preprocessing
 from compress_mpi.methods.events.trained_flow import TrainedFlow
 from compress_mpi.types import FloatArray
 
-__all__ = ["LatentTable", "fit_codec"]
+__all__ = ["LatentTable", "fit_codec", "uniforms_of"]
 
 _LENGTH = 4
 _STEP_ROWS = 16384
@@ -57,6 +57,13 @@ def fit_codec(
         target = mean_errors(some, preprocessing, quantiser, flow)
         quantiser = steps_at(target, some, preprocessing, Quantiser.fit(latent, bits, "even"), flow)
     return LatentCodec.fit(rows, preprocessing, quantiser, flow)
+
+
+def uniforms_of(latent: FloatArray) -> FloatArray:
+    """Distribution function of the standard normal at latents (n, c): flat from 0 to 1 if they are normal."""
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr(latent))
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,6 @@ __all__ = [
     "Program",
     "compile_program",
     "input_sources",
-    "scratch_of",
 ]
 
 MARGINAL, NETWORK, GAP = range(3)
@@ -103,17 +102,6 @@ def compile_program(codes: Sequence[ColumnCode], context: bool) -> Program:
         np.concatenate(weights),
         _offsets([part.size for part in weights]),
         WAVES,
-    )
-
-
-def scratch_of(program: Program) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
-    """Work space: features, hidden values and outputs, densities and their integrals."""
-    inputs = FEATURES * int(np.diff(program.source_offset).max(initial=0))
-    outputs = int(program.segments.max(initial=1)) + 1 + RELATIVE_KNOTS.size
-    return (
-        np.zeros(max(inputs, 1), dtype=np.int32),
-        np.zeros((2, max(outputs, int(program.hidden.max(initial=1)))), dtype=np.int32),
-        np.zeros((2, outputs), dtype=np.int64),
     )
 
 

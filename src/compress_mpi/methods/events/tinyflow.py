@@ -41,6 +41,7 @@ __all__ = [
     "evaluate",
     "integrate",
     "read_net",
+    "segment_of",
     "slots_log",
     "write_net",
 ]
@@ -64,7 +65,7 @@ class Widths:
 
 UNITS = Widths()
 _STEPS = 1 << UNITS.output
-_ROW_END = np.int64(SLOTS)
+_SLOTS_LOG = SLOTS.bit_length() - 1
 
 
 def _densities_of_outputs() -> NDArray[np.int64]:
@@ -218,10 +219,9 @@ def evaluate(weights, inputs, hidden, outputs, features, scratch, density):  # t
     for o in range(outputs):
         values[o] = weights[np.uint64(bias + o)]
     for h in range(hidden):
-        if sums[h] > 0:
-            value, row = sums[h] >> _HIDDEN_SHIFT, place + h * outputs
-            for o in range(outputs):
-                values[o] += weights[np.uint64(row + o)] * value
+        value, row = max(sums[h], 0) >> _HIDDEN_SHIFT, place + h * outputs
+        for o in range(outputs):
+            values[o] += weights[np.uint64(row + o)] * value
     for o in range(outputs):
         output = min(max(values[o] >> _OUTPUT_SHIFT, _LOW_OUTPUT), _HIGH_OUTPUT)
         density[o] = DENSITY[np.uint64(output - _LOW_OUTPUT)]
@@ -254,6 +254,17 @@ def integrate(density, segments, relative, sums):  # type: ignore[no-untyped-def
     return total
 
 
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def segment_of(sums, segments, wanted):  # type: ignore[no-untyped-def]
+    """First slot and number of slots of the segment in which the integral of the first density reaches a number."""
+    low, number = np.int64(0), np.int64(segments)
+    while number > 1:
+        number >>= 1
+        low += number if sums[low + number] <= wanted else 0
+    width_log = slots_log(segments)
+    return low << width_log, np.int64(1) << width_log
+
+
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def slots_log(segments):  # type: ignore[no-untyped-def]
     """Base-2 logarithm of the slots of a segment."""
@@ -270,9 +281,8 @@ def _piece(left, right, length, width_log):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _flat(density, sums, segments, width_log, slot):  # type: ignore[no-untyped-def]
-    if slot == _ROW_END:
-        return sums[segments]
+def _flat(density, sums, width_log, slot):  # type: ignore[no-untyped-def]
+    # the last slot and one: an empty piece of a segment that is not there
     i = slot >> width_log
     return sums[i] + _piece(density[i], density[i + 1], slot - (i << width_log), width_log)
 
@@ -290,14 +300,13 @@ def cumulative(density, sums, segments, width_log, relative, reference, slot):  
 
     ``reference`` is the slot from which distances count.
     """
-    value = _flat(density, sums, segments, width_log, slot)
+    value = _flat(density, sums, width_log, slot)
     if relative:
         first = segments + 1
         base = (SLOTS - reference) & (SLOTS - 1)
         place = base + slot
         value -= _distance(density, sums, first, base)
-        if place >= SLOTS:
-            place -= SLOTS
-            value += sums[first + RELATIVE_KNOTS.size - 1]
-        value += _distance(density, sums, first, place)
+        # once around
+        value += (place >> _SLOTS_LOG) * sums[first + RELATIVE_KNOTS.size - 1]
+        value += _distance(density, sums, first, place & (SLOTS - 1))
     return value

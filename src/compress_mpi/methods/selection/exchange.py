@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 
+from compress_mpi.methods.compiled import njit
 from compress_mpi.methods.selection.island import Report, SearchSettings, first_subset
 from compress_mpi.methods.selection.kernel import commit, erf_within, load, loaded_erf
 from compress_mpi.methods.selection.problem import Problem, State, empty_state

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from compress_mpi.methods.compiled import njit
 from compress_mpi.methods.selection.island import Report, SearchSettings, first_subset, neighbour
 from compress_mpi.methods.selection.kernel import commit, erf_within, load, loaded_erf
 from compress_mpi.methods.selection.problem import MOST_SWAPS, Problem, State, empty_state

@@ -15,8 +15,8 @@ formula is in ``estimators`` and ``error_function``; tests hold the two together
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from compress_mpi.methods.compiled import njit
 from compress_mpi.methods.selection import estimators as est
 from compress_mpi.methods.selection.kernel_moments import add_row, mean_and_spread, moment_erf
 from compress_mpi.methods.selection.kernel_regions import EDGE_TOLERANCE, region_distance, store_values

@@ -9,8 +9,8 @@ name for a part of an array costs as much as the arithmetic on it.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from compress_mpi.methods.compiled import njit
 from compress_mpi.methods.selection.problem import BLOCK, MEAN, SPREAD
 from compress_mpi.types import FloatArray
 

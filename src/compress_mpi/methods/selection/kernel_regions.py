@@ -9,8 +9,8 @@ ordered lists, which count faster and change slower, would not pay.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from compress_mpi.methods.compiled import njit
 from compress_mpi.methods.selection.kernel_moments import total
 from compress_mpi.methods.selection.problem import BLOCK, MEAN, SPREAD
 from compress_mpi.types import FloatArray, IntArray

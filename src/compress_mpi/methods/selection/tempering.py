@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 
+from compress_mpi.methods.compiled import njit
 from compress_mpi.methods.selection.island import Report, SearchSettings, first_subset
 from compress_mpi.methods.selection.kernel import commit, load, loaded_erf, others_within
 from compress_mpi.methods.selection.kernel_moments import moment_erf
