@@ -15,14 +15,9 @@ import torch
 import zuko
 from numpy.typing import NDArray
 
-from compress_mpi.models.arrays import (
-    load_module,
-    load_optimizer,
-    module_arrays,
-    optimizer_arrays,
-    seeded,
-)
-from compress_mpi.models.training import Arrays, prefixed, stripped
+from compress_mpi.models.arrays import load_module, seeded
+from compress_mpi.models.likelihood import LikelihoodLearner
+from compress_mpi.models.training import stripped
 from compress_mpi.types import FloatArray
 
 __all__ = ["FlowLearner", "Shape", "build", "from_noise", "log_density", "to_noise"]
@@ -64,8 +59,8 @@ def build(shape: Shape, rng: np.random.Generator) -> zuko.flows.Flow:
         return zuko.flows.MAF(shape.features, **options).to(DTYPE)
 
 
-class FlowLearner:
-    """A flow, its optimiser and its data, as the training loop wants them.
+class FlowLearner(LikelihoodLearner):
+    """A flow trained with AdamW, its gradients cut where they are steep.
 
     Parameters
     ----------
@@ -94,41 +89,16 @@ class FlowLearner:
         rng: np.random.Generator,
         device: torch.device,
     ) -> None:
-        self._train, self._validation = (
-            torch.tensor(rows, dtype=DTYPE, device=device) for rows in (train, validation)
+        flow = build(shape, rng).to(device)
+        super().__init__(
+            train,
+            validation,
+            flow,
+            lambda rows: -flow().log_prob(rows).mean(),
+            torch.optim.AdamW(flow.parameters(), rate, weight_decay=decay),
+            batch,
+            steepest=_STEEPEST,
         )
-        self._batch, self._device = batch, device
-        self.flow = build(shape, rng).to(device)
-        self._optimizer = torch.optim.AdamW(self.flow.parameters(), rate, weight_decay=decay)
-
-    def epoch(self, rng: np.random.Generator) -> dict[str, float]:
-        """Once through the rows; mean negative log-likelihoods ``train`` and ``validation``."""
-        order = torch.tensor(rng.permutation(len(self._train)), device=self._device)
-        losses = [self._step(self._train[rows]) for rows in order.split(self._batch)]
-        with torch.no_grad():
-            judged = -self.flow().log_prob(self._validation).mean()
-        return {"train": float(torch.stack(losses).mean()), "validation": float(judged)}
-
-    def weights(self) -> Arrays:
-        """The flow."""
-        return prefixed("flow", module_arrays(self.flow))
-
-    def state(self) -> Arrays:
-        """The flow and its optimiser."""
-        return {**self.weights(), **prefixed("optimizer", optimizer_arrays(self._optimizer))}
-
-    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Put :meth:`state` back."""
-        load_module(self.flow, stripped("flow", state))
-        load_optimizer(self._optimizer, stripped("optimizer", state))
-
-    def _step(self, rows: torch.Tensor) -> torch.Tensor:
-        loss = -self.flow().log_prob(rows).mean()
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.flow.parameters(), _STEEPEST)
-        self._optimizer.step()
-        return loss.detach()
 
 
 def _loaded(weights: Mapping[str, NDArray[Any]], shape: Shape) -> zuko.flows.Flow:
