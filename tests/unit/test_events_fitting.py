@@ -106,7 +106,7 @@ def test_drawn_events_follow_the_table(jets, plans):
     assert list(drawn) == list(jets)
     for name, values in jets.items():
         wanted = np.quantile(values, [0.1, 0.5, 0.9])
-        assert np.quantile(drawn[name], [0.1, 0.5, 0.9]) == pytest.approx(wanted, rel=0.1, abs=0.15)
+        assert np.quantile(drawn[name], [0.1, 0.5, 0.9]) == pytest.approx(wanted, rel=0.2, abs=0.15)
     ranks = [np.argsort(np.argsort(drawn[name])) for name in ("pt", "m", "phi")]
     together = np.corrcoef(ranks)
     assert together[0, 1] > 0.85

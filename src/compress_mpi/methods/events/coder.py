@@ -23,7 +23,7 @@ from compress_mpi.methods.events.tinyflow import (
     segment_of,
     slots_log,
 )
-from compress_mpi.methods.events.work import GAP_CLASSES, bare, bare_program, bare_work, work_of
+from compress_mpi.methods.events.work import GAP_CLASSES, bare, work_of
 
 __all__ = ["coded_bits", "decode_rows", "encode_rows"]
 
@@ -218,7 +218,7 @@ def _decode_gap(counts, context, state, words):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _encode(program, work, indices, words, state):  # type: ignore[no-untyped-def]
-    program, work = bare_program(program), bare_work(work)
+    program, work = bare(program), bare(work)
     indices, words, state = bare(indices), bare(words), bare(state)
     rows, columns = indices.shape
     here, before = work.here, work.before
@@ -243,7 +243,7 @@ def _encode(program, work, indices, words, state):  # type: ignore[no-untyped-de
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _decode(program, work, indices, words, state):  # type: ignore[no-untyped-def]
-    program, work = bare_program(program), bare_work(work)
+    program, work = bare(program), bare(work)
     indices, words, state = bare(indices), bare(words), bare(state)
     rows, columns = indices.shape
     here, before = work.here, work.before
@@ -267,7 +267,7 @@ def _decode(program, work, indices, words, state):  # type: ignore[no-untyped-de
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _bits(program, work, indices, starts):  # type: ignore[no-untyped-def]
-    program, work = bare_program(program), bare_work(work)
+    program, work = bare(program), bare(work)
     rows, columns = indices.shape
     bits = np.zeros(columns)
     here, before = work.here, work.before

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress_mpi.methods.events.basis import interval_weights, total_weights
+from compress_mpi.methods.enhancement.linear import one_thread
+from compress_mpi.methods.events.basis import interval_weights
 from compress_mpi.methods.events.bounded import Rows
 from compress_mpi.methods.events.coder import coded_bits
 from compress_mpi.methods.events.grid import Grid, index_of
@@ -19,7 +20,9 @@ from compress_mpi.methods.events.plan import ColumnPlan, Plan
 from compress_mpi.methods.events.program import ColumnCode, compile_program, input_sources
 from compress_mpi.methods.events.smallints import Writer
 from compress_mpi.methods.events.tables import LEVELS, SLOTS, Table, choose_table, table_bits
-from compress_mpi.methods.events.tinyflow import FEATURES, LOG_RANGE, UNITS, WAVES, Net, Shape, write_net
+from compress_mpi.methods.events.tinyflow import FEATURES, UNITS, WAVES, Net, Shape, write_net
+from compress_mpi.methods.events.training import Course, TinyFlowLearner
+from compress_mpi.models.training import train
 from compress_mpi.types import FloatArray
 
 __all__ = ["FitSettings", "extent_of", "fit", "sample_runs"]
@@ -109,11 +112,6 @@ def fit(
     settings : FitSettings
     team_map : callable
         ``team_map(function, tasks)``: results in task order.
-
-    Raises
-    ------
-    ImportError
-        If a network is to be trained and torch is missing.
     """
     names, levels = list(sample), (0,) if settings.model == "none" else LEVELS
     tables = team_map(lambda name: _table(sample[name], grids[name], extent[name], rows, levels), names)
@@ -265,30 +263,20 @@ def _shapes(job: _Job, column: int, context: bool) -> list[Shape]:
 
 def _trained(job: _Job, column: int, shape: Shape, context: bool) -> tuple[Net, float]:
     """A network, and the bits of the whole table that its column takes with it, its own included."""
-    from compress_mpi.models.arrays import repeatable
-    from compress_mpi.models.tinyflow import Layout, TinyFlowLearner, rounded
-    from compress_mpi.models.training import train
-
-    steps = 1 << UNITS.weight
-    layout = Layout(steps, 127, *map(float, LOG_RANGE))
     rows = len(job.indices)
     epochs = min(max(1, round(_STEPS * _BATCH / rows)), _MOST_EPOCHS)
     seeds = [job.seed, column, shape.segments, shape.relative]
-    with repeatable():
-        learner = TinyFlowLearner(
-            _features(job, column, context),
-            interval_weights(shape, job.low[:, column], job.high[:, column], _references(job, column)),
-            total_weights(shape),
-            shape.hidden,
-            job.rows,
-            layout,
-            epochs,
-            _BATCH,
-            _RATE,
-            np.random.default_rng(seeds),
-        )
-        training = train(learner, epochs, lambda epoch: np.random.default_rng([*seeds, epoch]))
-    net = Net(shape, rounded(training.weights, layout))
+    learner = TinyFlowLearner(
+        shape,
+        _features(job, column, context),
+        interval_weights(shape, job.low[:, column], job.high[:, column], _references(job, column)),
+        job.rows,
+        Course(epochs, _BATCH, _RATE),
+        np.random.default_rng(seeds),
+    )
+    with one_thread():
+        train(learner, epochs, lambda epoch: np.random.default_rng([*seeds, epoch]))
+    net = learner.net()
     codes = list(job.codes)
     codes[column] = ColumnCode(codes[column].table, net)
     writer = Writer()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress_mpi.methods.events.tables import SLOTS, Table
-from compress_mpi.methods.events.tinyflow import FEATURES, RELATIVE_KNOTS, WAVES, Net
+from compress_mpi.methods.events.tinyflow import WAVES, Net
 
 __all__ = [
     "GAP",

@@ -18,6 +18,8 @@ __all__ = ["QuantileMap"]
 
 _EDGE = 1e-7
 """Distance from an end below which scikit-learn takes a value for the end."""
+_BITS = (16, 24, 32, 53)
+"""Significant bits of a knot: the first that keeps all knots apart. Fewer take less space in the file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,17 @@ def _exact(ordered: FloatArray, count: int) -> QuantileMap:
     scores = ndtri(middle / (2.0 * len(ordered)))
     # of knots so near that their scores round to one, or the other way round, one is enough
     distinct = np.concatenate([[True], np.diff(scores) > 0])
-    return QuantileMap(knots[distinct], scores[distinct], False)
+    return QuantileMap(_in_few_bits(knots[distinct]), _in_few_bits(scores[distinct]), False)
+
+
+def _in_few_bits(ascending: FloatArray) -> FloatArray:
+    part, power = np.frexp(ascending)
+    for bits in _BITS:
+        # rounding the largest of all numbers up would make it infinite
+        found = np.clip(np.ldexp(np.rint(np.ldexp(part, bits)), power - bits), ascending[0], ascending[-1])
+        if (np.diff(found) > 0).all():
+            return np.asarray(found)
+    return ascending
 
 
 def _interpolate(at: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:

@@ -7,17 +7,17 @@ therefore begin with making all their arrays `bare`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import carray
+from numba import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from compress_mpi.methods.compiled import njit
 from compress_mpi.methods.events.program import Program
 from compress_mpi.methods.events.tinyflow import FEATURES, RELATIVE_KNOTS
 
-__all__ = ["GAP_CLASSES", "Work", "bare", "bare_program", "bare_work", "work_of"]
+__all__ = ["GAP_CLASSES", "Work", "bare", "work_of"]
 
 GAP_CLASSES = 64
 """Lengths of a gap in bits, from 0."""
@@ -54,40 +54,25 @@ def work_of(program: Program) -> Work:
     )
 
 
-@njit(inline="always")
-def bare(array):  # type: ignore[no-untyped-def]
-    """The same memory as an array that has no count of owners; whoever calls a kernel keeps the other."""
-    return carray(array.ctypes, array.shape)
+def _without_owners(context: Any, value: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind, given = signature.return_type, arguments[0]
+        if not isinstance(kind, types.BaseTuple):
+            return _without_owner(context, builder, kind, given)
+        of_arrays: Any = kind
+        for place, of_array in enumerate(of_arrays):
+            array = _without_owner(context, builder, of_array, builder.extract_value(given, place))
+            given = builder.insert_value(given, array, place)
+        return given
+
+    return value(value), generate
 
 
-@njit(inline="always")
-def bare_program(program):  # type: ignore[no-untyped-def]
-    """A program of bare arrays."""
-    return Program(
-        bare(program.kind),
-        bare(program.edges),
-        bare(program.slots),
-        bare(program.edge_offset),
-        bare(program.intervals),
-        bare(program.sources),
-        bare(program.source_offset),
-        bare(program.hidden),
-        bare(program.segments),
-        bare(program.relative),
-        bare(program.weights),
-        bare(program.weight_offset),
-        bare(program.waves),
-    )
+def _without_owner(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+    found = context.make_array(kind)(context, builder, array)
+    found.meminfo = found.meminfo.type(None)
+    return found._getvalue()
 
 
-@njit(inline="always")
-def bare_work(work):  # type: ignore[no-untyped-def]
-    """Work space of bare arrays."""
-    return Work(
-        bare(work.features),
-        bare(work.hidden),
-        bare(work.density),
-        bare(work.here),
-        bare(work.before),
-        bare(work.counts),
-    )
+bare: Any = intrinsic(_without_owners)
+"""In a kernel: an array, or a tuple of arrays, without a count of owners; who calls the kernel keeps the other."""
