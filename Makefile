@@ -28,7 +28,7 @@ setup-test: $(TEST_STAMP)
 
 $(TEST_STAMP): $(STAMP)
 	$(BIN)/pip install --quiet '$(TORCH)'
-	$(BIN)/pip install --quiet --editable '.[mpi,dev,ml,launch,evolution]'
+	$(BIN)/pip install --quiet --editable '.[mpi,dev,ml,launch,evolution,events]'
 	@touch $@
 
 setup-docs: $(DOCS_STAMP)

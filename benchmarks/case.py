@@ -52,11 +52,23 @@ class Scale:
     """After which the job with the large prior is stopped."""
     islands: int = 1024
     """For which the cost of reports is measured."""
+    table_rows: int = 100_000
+    """Of the event table on which a flow is trained."""
+    event_rows: int = 100_000
+    """Of an event table that is compressed, at most."""
+    flow_epochs: int = 20
+    """Of the published flow."""
+    speed_rows: int = 4_000_000
+    """Of the table that ranks share."""
+    coder_model: str = "auto"
+    """What is asked for with ``--model``."""
 
     @classmethod
     def quick(cls) -> Scale:
         """Numbers of no worth, in half a minute."""
-        return cls(2, (50,), 50, 50, 0.02, 300, 200, 0, 4, 300, 150, 20, 2, 8.0, 64)
+        return cls(
+            2, (50,), 50, 50, 0.02, 300, 200, 0, 4, 300, 150, 20, 2, 8.0, 64, 2000, 2000, 1, 8000, "marginal"
+        )
 
 
 @dataclass(frozen=True)

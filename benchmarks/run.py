@@ -24,7 +24,20 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "main"]
 
-NAMES = ("kernel", "floors", "trials", "search", "ranks", "scaling", "memory", "large", "enhanced")
+NAMES = (
+    "kernel",
+    "floors",
+    "trials",
+    "search",
+    "ranks",
+    "scaling",
+    "memory",
+    "large",
+    "enhanced",
+    "training",
+    "events",
+    "events-speed",
+)
 FORMAT = 1
 """Of the JSON file; raise it when a reader would have to change."""
 
@@ -108,7 +121,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _digest() -> str:
-    sources = sorted((_PACKAGE / "methods" / "selection").glob("*.py"))
+    sources = sorted((_PACKAGE / "methods").rglob("*.py"))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
@@ -117,6 +130,9 @@ def _outcomes(
 ) -> tuple[dict[str, Outcome], dict[str, str]]:
     """What the benchmarks found, and why others failed."""
     import enhanced
+    import events
+    import events_speed
+    import events_training
     import floors
     import kernel
     import large
@@ -140,6 +156,9 @@ def _outcomes(
         "memory": lambda: memory.measure(scale, pdf, folders),
         "large": lambda: large.measure(scale),
         "enhanced": lambda: enhanced.measure(case(), scale),
+        "training": lambda: events_training.measure(scale),
+        "events": lambda: events.measure(scale),
+        "events-speed": lambda: events_speed.measure(scale),
     }
     found, failed = {}, {}
     for name in (name for name in NAMES if name in names):

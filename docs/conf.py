@@ -36,9 +36,9 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!compress_mpi\.).*"),
     ("py:(class|obj)", r"compress_mpi\..*\.(T|R|_\w+)"),
     # their fields are the runcard reference
-    ("py:class", r"compress_mpi\.io\.settings(_sections)?\.\w+"),
+    ("py:class", r"compress_mpi\.io\.settings(_\w+)?\.\w+"),
     # two classes of this name: without an index entry no link leads to the wrong one
-    ("py:class", r"compress_mpi\..*\.Target"),
+    ("py:class", r"compress_mpi\..*\.(Target|Layout|Shape|Table)"),
 ]
 
 add_module_names = False

@@ -1,7 +1,9 @@
 """The directive ``benchmark``: tables of the performance page from ``docs/benchmarks.json``.
 
 ``.. benchmark:: kernel`` makes the table of one benchmark, ``.. benchmark:: machine`` says where and when.
-The file is the output of ``make bench``; copying a newer one over it renews the page.
+The file is the output of ``make bench``; copying a newer one over it renews the page. The option ``file`` names
+another one. ``.. benchmark-matrix:: events`` puts measures named ``COLUMN, PLACE: ROW`` side by side, those of one
+``place`` and ``unit``.
 """
 
 from __future__ import annotations
@@ -10,13 +12,13 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
-from docutils.parsers.rst import Directive
+from docutils.parsers.rst import Directive, directives
 from docutils.statemachine import StringList
 
-__all__ = ["Benchmark", "machine", "setup", "table"]
+__all__ = ["Benchmark", "Matrix", "machine", "matrix", "setup", "table"]
 
 _FILE = "benchmarks.json"
 _UNITS = {"1": "", "x": ""}
@@ -52,6 +54,36 @@ def table(report: dict[str, Any], name: str) -> list[str]:
     return [*lines, "", *(f"* {_plain(note)}" for note in found["notes"]), ""]
 
 
+def matrix(report: dict[str, Any], name: str, place: str, unit: str) -> list[str]:
+    """Lines of a list table: one column for each table, one row for each thing that was measured of it.
+
+    Raises
+    ------
+    KeyError
+        If the file has no such benchmark, or nothing of the place and unit.
+    """
+    cells: dict[str, dict[str, str]] = {}
+    heads: list[str] = []
+    for measure, summary in report["benchmarks"][name]["measures"].items():
+        where, _, row = measure.partition(": ")
+        head, _, at = where.partition(", ")
+        if at == place and summary["unit"] == unit and row:
+            heads += [head] if head not in heads else []
+            cells.setdefault(row, {})[head] = number(summary["median"])
+    if not cells:
+        raise KeyError(f"{name}: nothing of {place} in {unit}")
+    lines = [
+        ".. list-table::",
+        "   :header-rows: 1",
+        "",
+        "   * -",
+        *(f"     - {_plain(head)}" for head in heads),
+    ]
+    for row, values in cells.items():
+        lines += [f"   * - {_plain(row)}", *(f"     - {values.get(head, '')}".rstrip() for head in heads)]
+    return [*lines, ""]
+
+
 def machine(report: dict[str, Any]) -> list[str]:
     """One paragraph: date, processor, commit, versions and set."""
     machine, commit, versions = report["machine"], report["commit"], report["versions"]
@@ -76,22 +108,47 @@ class Benchmark(Directive):
     """``.. benchmark:: NAME``."""
 
     required_arguments = 1
+    option_spec: ClassVar[dict[str, Any]] = {"file": directives.unchanged_required}
 
     def run(self) -> Sequence[nodes.Node]:
         """Parse the lines in place."""
         environment = self.state.document.settings.env
-        path = Path(environment.srcdir, _FILE)
+        file = self.options.get("file", _FILE)
+        path = Path(environment.srcdir, file)
         environment.note_dependency(str(path))
         report, name = json.loads(path.read_text("utf-8")), self.arguments[0]
         if name != "machine" and name not in report["benchmarks"]:
-            raise self.error(f"{_FILE}: no benchmark {name!r}; run all of them with `make bench`")
-        lines = machine(report) if name == "machine" else table(report, name)
+            raise self.error(f"{file}: no benchmark {name!r}; run all of them with `make bench`")
         holder = nodes.Element()
-        self.state.nested_parse(StringList(lines, source=str(path)), self.content_offset, holder)
+        self.state.nested_parse(
+            StringList(self.lines(report, name), source=str(path)), self.content_offset, holder
+        )
         return holder.children
+
+    def lines(self, report: dict[str, Any], name: str) -> list[str]:
+        """What stands in place of the directive."""
+        return machine(report) if name == "machine" else table(report, name)
+
+
+class Matrix(Benchmark):
+    """``.. benchmark-matrix:: NAME``."""
+
+    option_spec: ClassVar[dict[str, Any]] = {
+        **Benchmark.option_spec,
+        "place": directives.unchanged_required,
+        "unit": directives.unchanged,
+    }
+
+    def lines(self, report: dict[str, Any], name: str) -> list[str]:
+        """What stands in place of the directive."""
+        try:
+            return matrix(report, name, self.options["place"], self.options.get("unit", "x"))
+        except KeyError as error:
+            raise self.error(str(error)) from error
 
 
 def setup(app: Any) -> dict[str, Any]:
     """Called by Sphinx."""
     app.add_directive("benchmark", Benchmark)
+    app.add_directive("benchmark-matrix", Matrix)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -13,9 +13,11 @@ import click
 
 from compress_mpi.cli import cli
 from compress_mpi.errors import EXIT_CODES
-from compress_mpi.io import schema_enhanced
+from compress_mpi.io import schema_enhanced, schema_events
 from compress_mpi.io.runcard import describe
+from compress_mpi.io.runcard_events import describe_events
 from compress_mpi.io.runcard_keys import ALIASES, GAN_KEYS
+from compress_mpi.io.runcard_reading import KeyRow
 from compress_mpi.io.schema import ATTRIBUTES, DATASETS, Attribute, Dataset
 from compress_mpi.types import ESTIMATOR_LISTS
 
@@ -26,9 +28,18 @@ _HELP_WIDTH = 88
 
 def runcard_keys() -> str:
     """One entry per key of a runcard: type, default, meaning."""
+    return _keys(describe())
+
+
+def events_keys() -> str:
+    """One entry per key of an events runcard: type, default, meaning."""
+    return _keys(describe_events())
+
+
+def _keys(rows: Sequence[KeyRow]) -> str:
     return "\n".join(
         line
-        for row in describe()
+        for row in rows
         for line in (
             f"``{row.key}``",
             f"    {row.doc}",
@@ -78,6 +89,28 @@ def _datasets(declared: Sequence[Dataset]) -> str:
     return _table(("Dataset", "Type", "Axes", "Units", "Meaning"), rows, "32 9 14 7 38")
 
 
+def events_datasets() -> str:
+    """Datasets of a compressed table."""
+    return _datasets(schema_events.DATASETS)
+
+
+def events_attributes() -> str:
+    """Attributes of a compressed table."""
+    return _attributes(schema_events.ATTRIBUTES)
+
+
+def events_parts() -> str:
+    """Parts of the one dataset of a compressed table."""
+    parts = (schema_events.BLOCKS, *schema_events.PARTS)
+    return _table(("Part", "Content"), [(f"``{p.name}``", p.description) for p in parts], "20 80")
+
+
+def events_header() -> str:
+    """Keys of the header of a compressed table."""
+    rows = [(f"``{k.name}``", k.type.__name__, _doc(k.description, k.required)) for k in schema_events.HEADER]
+    return _table(("Key", "Type", "Meaning"), rows, "20 10 70")
+
+
 def attributes() -> str:
     """Attributes of a result file."""
     return _attributes(ATTRIBUTES)
@@ -111,6 +144,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "attributes": attributes,
     "enhanced_datasets": enhanced_datasets,
     "enhanced_attributes": enhanced_attributes,
+    "events_keys": events_keys,
+    "events_datasets": events_datasets,
+    "events_attributes": events_attributes,
+    "events_parts": events_parts,
+    "events_header": events_header,
     "exit_codes": exit_codes,
     "commands": commands,
 }
@@ -163,12 +201,19 @@ def _doc(description: str, required: bool) -> str:
 
 
 def _helps() -> Iterator[tuple[str, str]]:
-    top = _context(cli, "compress-mpi")
-    yield "compress-mpi", cli.get_help(top)
-    for name in cli.list_commands(top):
-        command = cli.get_command(top, name)
-        if command is not None and not command.hidden:
-            yield f"compress-mpi {name}", command.get_help(_context(command, name, top))
+    yield "compress-mpi", cli.get_help(_context(cli, "compress-mpi"))
+    yield from _helps_in(cli, _context(cli, "compress-mpi"), "compress-mpi")
+
+
+def _helps_in(group: click.Group, context: click.Context, title: str) -> Iterator[tuple[str, str]]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is None or command.hidden:
+            continue
+        inner = _context(command, name, context)
+        yield f"{title} {name}", command.get_help(inner)
+        if isinstance(command, click.Group):
+            yield from _helps_in(command, inner, f"{title} {name}")
 
 
 def _context(command: click.Command, name: str, parent: click.Context | None = None) -> click.Context:

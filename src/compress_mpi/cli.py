@@ -17,6 +17,7 @@ import click
 from compress_mpi import __version__
 from compress_mpi import cli_options as shared
 from compress_mpi.cli_companions import COMMANDS
+from compress_mpi.cli_events import events
 from compress_mpi.cli_evolution import evolve
 from compress_mpi.cli_options import CONTEXT, FILE
 from compress_mpi.errors import EXIT_CODES, CompressError, RuncardError
@@ -217,6 +218,7 @@ def demo_set(
 
 
 cli.add_command(evolve)
+cli.add_command(events)
 for _command in COMMANDS:
     cli.add_command(_command)
 
@@ -291,7 +293,32 @@ def _launch(command: str, options: dict[str, Any]) -> int:
             from compress_mpi.workflows.evolve import run as run_evolve
 
             return run_evolve(EvolveOptions(**options), team, signals)
+        if command == "events decompress":
+            from compress_mpi.workflows.events_decode import DecompressRequest, decompress
+
+            return decompress(DecompressRequest(**options), team)
+        if command == "events" or team.on_root(lambda: _is_events(options)):
+            return _run_events(options, team, signals)
         from compress_mpi.workflows.compress import Options
         from compress_mpi.workflows.compress import run as run_compress
 
         return run_compress(Options(**options), team, signals)
+
+
+def _is_events(options: dict[str, Any]) -> bool:
+    from compress_mpi.io.runcard import task_of
+
+    if task_of(options["runcard"], options["overrides"]) != "events":
+        return False
+    if options["backend"] or options["folders"]:
+        given = "--backend" if options["backend"] else "--pdf-path"
+        raise RuncardError(f"{given}: has no meaning for task: events; leave it out")
+    return True
+
+
+def _run_events(options: dict[str, Any], team: Any, signals: Any) -> int:
+    from compress_mpi.workflows.events import EventsRequest
+    from compress_mpi.workflows.events import run as run_events
+
+    request = {key: value for key, value in options.items() if key not in ("backend", "folders")}
+    return run_events(EventsRequest(**request), team, signals)

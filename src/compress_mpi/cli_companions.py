@@ -39,6 +39,13 @@ def check(
     Example:
       compress-mpi check runcard.yml --set compressed=[50,100]
     """
+    from compress_mpi.io.runcard import task_of
+
+    if task_of(runcard, overrides) == "events":
+        from compress_mpi.workflows.events_check import check_events
+
+        click.echo(check_events(runcard, overrides, as_json, restart))
+        return
     from compress_mpi.workflows.check import check_runcard
 
     text, warnings = check_runcard(runcard, overrides, folders, backend, as_json, restart)

@@ -44,8 +44,15 @@ def test_every_name_of_a_result_file_is_there(tables: ModuleType) -> None:
 def test_every_key_of_an_events_runcard_and_every_name_of_its_file_is_there(tables: ModuleType) -> None:
     listed = re.findall(r"^``(.*?)``$", tables.events_keys(), flags=re.MULTILINE)
     assert listed == list(settings_events.KEYS.canonical)
-    text = tables.events_datasets() + tables.events_attributes() + tables.events_parts() + tables.events_header()
-    declared = [*schema_events.DATASETS, *schema_events.ATTRIBUTES, *schema_events.PARTS, *schema_events.HEADER]
+    text = (
+        tables.events_datasets() + tables.events_attributes() + tables.events_parts() + tables.events_header()
+    )
+    declared = [
+        *schema_events.DATASETS,
+        *schema_events.ATTRIBUTES,
+        *schema_events.PARTS,
+        *schema_events.HEADER,
+    ]
     assert all(one.description in text for one in declared)
 
 

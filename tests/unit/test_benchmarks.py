@@ -15,6 +15,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 import enhanced  # noqa: E402
+import events_training  # noqa: E402
 import floors  # noqa: E402
 import jobs  # noqa: E402
 import kernel  # noqa: E402
@@ -293,3 +294,17 @@ def test_enhanced_compares_at_equal_evaluations(case):
     expected = np.minimum(best, values(outcome, "N = 6: prior alone, one phase"))
     assert np.array_equal(values(outcome, "N = 6: enhanced"), expected)
     assert np.all(values(outcome, "N = 6: the prior's selection, polished / not") <= 1)
+
+
+def test_training_benchmark_times_epochs_and_says_who_is_missing(monkeypatch):
+    for needed in ("torch", "zuko"):
+        pytest.importorskip(needed, reason=f"{needed} is not installed (pip install 'compress-mpi[ml]')")
+    monkeypatch.delenv("COMPRESS_MPI_EVENTS", raising=False)
+    peers = {"zuko": events_training.PEERS["zuko"], "no_such_library": None}
+    monkeypatch.setattr(events_training, "PEERS", peers)
+    outcome = events_training.measure(replace(TINY, repeats=1, table_rows=300))
+    assert outcome.settings["table"] == "made up"
+    assert outcome.notes == ["no_such_library is not installed: left out"]
+    assert outcome.value("wall time: ours / zuko") == pytest.approx(
+        outcome.value("ours: epoch") / outcome.value("zuko: epoch")
+    )

@@ -1,5 +1,6 @@
 """The bounded codec as a whole: what is chosen, what it costs, and that every bound is kept."""
 
+import itertools
 import math
 
 import numpy as np
@@ -173,6 +174,15 @@ def test_values_outside_of_the_fitted_range_are_kept_apart(jets, plans):
     )
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_outlier_costs_no_more_than_itself(jets, sign):
+    rows = {"phi": jets["phi"]}
+    clean = size(fitted(rows, GRIDS, model="marginal"), rows)
+    rows = {"phi": jets["phi"].copy()}
+    rows["phi"][17] = sign * 1e9
+    assert size(fitted(rows, GRIDS, model="marginal"), rows) < clean + 40
+
+
 def test_other_columns_are_refused(jets, plans):
     with pytest.raises(ValueError, match="expected pt, m, phi, got m"):
         encode_block(plans["auto"], {"m": jets["m"]})
@@ -193,7 +203,7 @@ def test_runs_of_a_long_table_are_spread_over_it():
     assert runs[0][0] == 0
     assert runs[-1][1] == 10**7
     assert sum(stop - start for start, stop in runs) == 65536
-    assert all(a[1] <= b[0] for a, b in zip(runs, runs[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(runs))
 
 
 def test_values_of_one_machine_are_those_of_every_machine(plans):

@@ -7,18 +7,14 @@ Existing pyCompressor runcards load unchanged.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from typing import Any
 
 from compress_mpi.errors import RuncardError
-from compress_mpi.io.runcard_keys import ALIASES, CANONICAL, Card
-from compress_mpi.io.runcard_yaml import parse_yaml
+from compress_mpi.io.runcard_keys import CANONICAL, COMPRESS, Card
+from compress_mpi.io.runcard_reading import KeyRow, configured, gather, jsonable, key_row, read_card, task_in
 from compress_mpi.io.settings import (
     PUBLISHED_ESTIMATORS,
     CompressConfig,
@@ -28,7 +24,7 @@ from compress_mpi.io.settings import (
     Launch,
     Polish,
 )
-from compress_mpi.io.values import SetEntry, show
+from compress_mpi.io.values import show
 
 __all__ = [
     "PUBLISHED_ESTIMATORS",
@@ -44,6 +40,7 @@ __all__ = [
     "describe",
     "differences",
     "load_runcard",
+    "task_of",
     "without_enhancement",
 ]
 
@@ -61,8 +58,7 @@ _ONLY_IF: dict[str, Callable[[CompressConfig], bool]] = {
 }
 """Sections that say something only in some runs."""
 
-_OTHER_TASKS = ("events", "scan", "fit", "simulate", "infer")
-_LARGEST_CARD = 1 << 20  # bytes; a result file given by mistake is not read to its end
+_OTHER_TASKS = ("scan", "fit", "simulate", "infer")
 
 
 @dataclass(frozen=True)
@@ -78,15 +74,6 @@ class RuncardSource:
     warnings: tuple[str, ...] = ()
     """What a person should know, such as keys without effect."""
     overrides: tuple[str, ...] = ()
-
-
-class KeyRow(NamedTuple):
-    """One line of the runcard reference."""
-
-    key: str
-    type: str
-    default: str
-    doc: str
 
 
 def load_runcard(path: Path | str, overrides: Sequence[str] = ()) -> RuncardSource:
@@ -109,8 +96,8 @@ def load_runcard(path: Path | str, overrides: Sequence[str] = ()) -> RuncardSour
         If the file cannot be read or anything in it is wrong; one line for each problem.
     """
     path = Path(path)
-    text = _read_text(path)
-    card = _gather(parse_yaml(text, str(path)), str(path), overrides)
+    text, content = read_card(path)
+    card = gather(content, str(path), overrides)
     config = _validate(card, str(path))
     return RuncardSource(
         config, text, path, effective(config), _warnings(card, path, config), tuple(overrides)
@@ -136,7 +123,18 @@ def complete(
     RuncardError
         If anything is wrong; one line for each problem.
     """
-    return _validate(_gather(content, where, overrides), where)
+    return _validate(gather(content, where, overrides), where)
+
+
+def task_of(path: Path | str, overrides: Sequence[str] = ()) -> str:
+    """Task that a runcard asks for, whatever else is right or wrong with it.
+
+    Raises
+    ------
+    RuncardError
+        If the file cannot be read or is not YAML.
+    """
+    return task_in(read_card(Path(path))[1], overrides)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -165,91 +163,29 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 def describe() -> list[KeyRow]:
     """All keys with type, default and meaning, in canonical order, taken from the models."""
-    return [_row(key, field_path) for key, field_path in CANONICAL.items()]
-
-
-def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(_LARGEST_CARD + 1)
-    except FileNotFoundError as error:
-        raise RuncardError(f"{path}: no such runcard; check the name and the current folder") from error
-    except IsADirectoryError as error:
-        raise RuncardError(f"{path}: is a folder; give a runcard file (YAML)") from error
-    except OSError as error:
-        raise RuncardError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(raw) > _LARGEST_CARD:
-        raise RuncardError(f"{path}: larger than 1 MiB; expected a runcard, a short YAML text")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise RuncardError(
-            f"{path}: line {line}: not UTF-8 text; expected a runcard in YAML, saved as UTF-8"
-        ) from error
-
-
-def _gather(content: Any, where: str, overrides: Sequence[str]) -> Card:
-    if not isinstance(content, Mapping):
-        found = "an empty file" if content is None else show(content)
-        raise RuncardError(f"{where}: expected a mapping of keys such as 'pdf: NAME', got {found}")
-    card = Card()
-    card.read(content, where)
-    for override in overrides:
-        key, value = _split_override(override)
-        card.override(key, value, "--set")
-    return card
-
-
-def _split_override(override: str) -> tuple[str, Any]:
-    key, equals, value = override.partition("=")
-    if not equals or not key.strip():
-        raise RuncardError(f"--set {override}: expected key=value, such as minimization.seed=3")
-    return key.strip(), parse_yaml(value, f"--set {override}")
+    return [key_row(key, COMPRESS, CompressConfig) for key in CANONICAL]
 
 
 def _validate(card: Card, where: str) -> CompressConfig:
     fields = card.fields()
     task = fields.get("task")
+    origin = card.written(("task",), where).origin
+    if task == "events":
+        raise RuncardError(
+            f"{origin}: task: events is not for this command; run the card with 'compress-mpi RUNCARD',"
+            " or see 'compress-mpi events --help'"
+        )
     if task in _OTHER_TASKS:
         # Its own keys would only be a list of unknown ones.
-        origin = card.written(("task",), where).origin
-        raise RuncardError(f"{origin}: task: this release runs 'compress' and 'enhance', not '{task}'")
+        raise RuncardError(
+            f"{origin}: task: this release runs 'compress', 'enhance' and 'events', not '{task}'"
+        )
     if task == "enhance":
         # no size is selected, and a card that asks for the task asks for the enhancement
         fields.setdefault("compressed", 2)
         fields["gans"] = {**fields.get("gans", {}), "enhance": True}
-    try:
-        config = CompressConfig(**fields)
-    except ValidationError as error:
-        # a union reports each of its parts
-        problems = list(
-            dict.fromkeys(line for details in error.errors() for line in _explain(card, details, where))
-        )
-        raise RuncardError("\n".join(card.problems + problems)) from error
-    if card.problems:
-        raise RuncardError("\n".join(card.problems))
+    config: CompressConfig = configured(card, where, CompressConfig, fields)
     return config
-
-
-def _explain(card: Card, details: ErrorDetails, where: str) -> Iterator[str]:
-    setting = card.written(details["loc"], where)
-    head = f"{setting.origin}: {setting.written}: "
-    expects = _field_info(details["loc"]).json_schema_extra["expects"]
-    if details["type"] == "value_error":
-        yield from (head + line for line in str(details["ctx"]["error"]).splitlines())
-    elif details["type"] == "missing":
-        yield f"{head}missing; expected {expects}"
-    else:
-        yield f"{head}expected {expects}, got {show(details['input'])}"
-
-
-def _field_info(path: Sequence[int | str]) -> Any:
-    model: type[BaseModel] = CompressConfig
-    info = model.model_fields[str(path[0])]
-    if len(path) > 1 and isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-        info = info.annotation.model_fields[str(path[1])]
-    return info
 
 
 def effective(config: CompressConfig) -> dict[str, Any]:
@@ -265,7 +201,7 @@ def effective(config: CompressConfig) -> dict[str, Any]:
             continue
         section, _, name = key.rpartition(".")
         place = content.setdefault(section, {}) if section else content
-        place[name] = _jsonable(value)
+        place[name] = jsonable(value)
     return content
 
 
@@ -274,12 +210,6 @@ def without_enhancement(source: RuncardSource) -> RuncardSource:
     plain = {name: type(getattr(source.config, name))() for name in ("gans", "generator", "polish", "launch")}
     config = source.config.model_copy(update={**plain, "existing_enhanced": False, "evolution": "linear"})
     return replace(source, config=config, effective=effective(config))
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, SetEntry):
-        return value._asdict()
-    return [_jsonable(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _warnings(card: Card, path: Path, config: CompressConfig) -> tuple[str, ...]:
@@ -304,18 +234,3 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 def _shown(content: Mapping[str, Any], key: str) -> str:
     return show(content[key]) if key in content else "absent"
-
-
-def _row(key: str, path: tuple[str, ...]) -> KeyRow:
-    info = _field_info(path)
-    aliases = [f"``{alias}``" for alias, target in ALIASES.items() if target == key]
-    also = f" Also accepted as {' or '.join(aliases)} at the top level." if aliases else ""
-    return KeyRow(key, info.json_schema_extra["expects"], _default(path), f"{info.description}{also}")
-
-
-def _default(path: tuple[str, ...]) -> str:
-    info = CompressConfig.model_fields[path[0]]
-    if info.is_required():
-        return "required"
-    value = info.default if len(path) == 1 else getattr(info.default, path[1])
-    return value if isinstance(value, str) else json.dumps(value)

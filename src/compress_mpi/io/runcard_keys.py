@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from compress_mpi.io.values import nearest, show
 
-__all__ = ["ALIASES", "CANONICAL", "GAN_KEYS", "Card", "Setting"]
+__all__ = ["ALIASES", "CANONICAL", "GAN_KEYS", "Card", "Keys", "Setting"]
 
 CANONICAL: dict[str, tuple[str, ...]] = {
     "task": ("task",),
@@ -103,12 +103,53 @@ GAN_KEYS: tuple[str, ...] = (
 )
 """GAN settings of pyCompressor's manual, accepted at the top level, without effect here."""
 
-_SECTIONS: dict[str, list[str]] = {}
-for _key in CANONICAL:
-    if "." in _key:
-        _SECTIONS.setdefault(_key.split(".")[0], []).append(_key.split(".")[1])
 
-_TOP_LEVEL = [*(key for key in CANONICAL if "." not in key), *_SECTIONS, *ALIASES, *GAN_KEYS]
+class Keys:
+    """The keys that runcards of a task may have.
+
+    Parameters
+    ----------
+    canonical : mapping
+        Canonical key -> path of its field in the configuration, in canonical order.
+    aliases : mapping
+        Top-level spelling -> canonical key.
+    short : mapping
+        Section -> the key that a single word in its place stands for.
+    ignored : tuple of str
+        Keys that are accepted at the top level, without effect.
+    open : tuple of str
+        Keys whose value is a mapping with names of the user's own; an override may set one of them.
+
+    Attributes
+    ----------
+    sections : dict of list of str
+        Names of the keys of each section.
+    """
+
+    def __init__(
+        self,
+        canonical: Mapping[str, tuple[str, ...]],
+        aliases: Mapping[str, str],
+        short: Mapping[str, str],
+        ignored: tuple[str, ...] = (),
+        open: tuple[str, ...] = (),
+    ) -> None:
+        self.canonical, self.aliases, self.short = canonical, aliases, short
+        self.ignored, self.open = ignored, open
+        self.sections: dict[str, list[str]] = {}
+        for section, dot, name in (key.partition(".") for key in canonical):
+            if dot:
+                self.sections.setdefault(section, []).append(name)
+
+    @property
+    def top_level(self) -> list[str]:
+        """Everything that may stand at the top level."""
+        plain = [key for key in self.canonical if "." not in key]
+        return [*plain, *self.sections, *self.aliases, *self.ignored]
+
+
+COMPRESS = Keys(CANONICAL, ALIASES, SHORT, GAN_KEYS)
+"""Of the tasks ``compress`` and ``enhance``."""
 
 
 class Setting(NamedTuple):
@@ -125,6 +166,8 @@ class Setting(NamedTuple):
 class Card:
     """Settings of one runcard, gathered from its file and from overrides."""
 
+    keys: Keys = field(default_factory=lambda: COMPRESS)
+    """Those it may have."""
     settings: dict[str, list[Setting]] = field(default_factory=dict)
     """Canonical key -> every place that gives it."""
     sections: dict[str, Setting] = field(default_factory=dict)
@@ -141,51 +184,59 @@ class Card:
 
     def override(self, dotted: str, value: Any, origin: str) -> None:
         """Set one key, or a whole section, in place of whatever the file says in any spelling."""
-        for inner in _SECTIONS.get(dotted, ()):
-            self.settings.pop(f"{dotted}.{inner}", None)
-        self.settings.pop(ALIASES.get(dotted, dotted), None)
         section, _, name = dotted.partition(".")
-        if name and section in _SECTIONS:
+        if name and section in self.keys.open:
+            dotted, value = section, self._with(section, name, value)
+        for inner in self.keys.sections.get(dotted, ()):
+            self.settings.pop(f"{dotted}.{inner}", None)
+        self.settings.pop(self.keys.aliases.get(dotted, dotted), None)
+        if name and section in self.keys.sections:
             self._take(section, {name: value}, origin)
         else:
             self._take(dotted, value, origin)
 
     def fields(self) -> dict[str, Any]:
-        """Keyword arguments for ``CompressConfig``; notes settings given twice with different values."""
+        """Keyword arguments for the configuration; notes settings given twice with different values."""
         fields: dict[str, Any] = {"estimators": {}} if "est_dic" in self.sections else {}
         for key, given in self.settings.items():
             self._note_conflict(given)
-            path = CANONICAL[key]
+            path = self.keys.canonical[key]
             place = fields if len(path) == 1 else fields.setdefault(path[0], {})
             place[path[-1]] = given[0].value
         return fields
 
     def written(self, path: tuple[Any, ...], origin: str) -> Setting:
-        """The setting behind a field of ``CompressConfig``, in the spelling of the user.
+        """The setting behind a field of the configuration, in the spelling of the user.
 
         ``origin`` is used for what nobody wrote, such as a missing key.
         """
-        for key, field_path in CANONICAL.items():
+        for key, field_path in self.keys.canonical.items():
             if path[: len(field_path)] == field_path:
-                short = next((alias for alias, target in ALIASES.items() if target == key), key)
+                short = next((alias for alias, target in self.keys.aliases.items() if target == key), key)
                 return self.settings.get(key, [Setting(short, None, origin)])[0]
         section = "est_dic" if path[:1] == ("estimators",) else ".".join(map(str, path))
         return self.sections.get(section, Setting(section, None, origin))
 
+    def _with(self, key: str, name: str, value: Any) -> Any:
+        given = self.settings.get(key)
+        before = given[0].value if given else {}
+        # what is no mapping stands for all names together
+        return {**(before if isinstance(before, Mapping) else {"default": before}), name: value}
+
     def _take(self, key: str, value: Any, origin: str) -> None:
-        if key in _SECTIONS:
+        if key in self.keys.sections:
             self._take_section(key, value, origin)
-        elif key in GAN_KEYS:
+        elif key in self.keys.ignored:
             self.ignored.append(key)
-        elif key in ALIASES or key in CANONICAL:
+        elif key in self.keys.aliases or key in self.keys.canonical:
             setting = Setting(key, value, origin)
-            self.settings.setdefault(ALIASES.get(key, key), []).append(setting)
+            self.settings.setdefault(self.keys.aliases.get(key, key), []).append(setting)
         else:
-            self._unknown(key, key, _TOP_LEVEL, "", origin)
+            self._unknown(key, key, self.keys.top_level, "", origin)
 
     def _take_section(self, section: str, value: Any, origin: str) -> None:
-        known = _SECTIONS[section]
-        short = SHORT.get(section)
+        known = self.keys.sections[section]
+        short = self.keys.short.get(section)
         if short is not None and isinstance(value, str):
             value = {short: value}
         if not isinstance(value, Mapping | None):
@@ -200,11 +251,11 @@ class Card:
                 self._unknown(key, str(name), known, section, origin)
 
     def _unknown(self, key: str, name: str, known: list[str], section: str, origin: str) -> None:
-        elsewhere = {canonical.split(".")[-1]: canonical for canonical in CANONICAL}
+        elsewhere = {canonical.split(".")[-1]: canonical for canonical in self.keys.canonical}
         close = elsewhere.get(name.rpartition(".")[2]) or nearest(name, known)
         if close is None:
             where = f" in {section}" if section else ""
-            hint = f"known{where}: {', '.join(key for key in known if key not in GAN_KEYS)}"
+            hint = f"known{where}: {', '.join(key for key in known if key not in self.keys.ignored)}"
         else:
             hint = f"did you mean '{close}'?"
         self._note(origin, key, f"unknown key; {hint}")

@@ -14,6 +14,7 @@ from compress_mpi import __version__
 from compress_mpi.errors import OutputError, PDFSetError, RuncardError
 from compress_mpi.io.atomic import atomic_write
 from compress_mpi.io.report.page import Article, render_page
+from compress_mpi.io.report.style import make_folder
 from compress_mpi.types import IntArray
 from compress_mpi.workflows.report_comparison import Comparison, compare
 from compress_mpi.workflows.report_enhanced import EnhancedSections
@@ -64,7 +65,7 @@ def write_report(files: Sequence[Path], folder: Path | None = None, folders: Seq
     results = [read_result(file) for given in files for file in results_in(Path(given))]
     first = Path(files[0])
     target = folder or (first / "report" if first.is_dir() else first.with_name(f"{first.stem}_report"))
-    plots = _make(target / "plots")
+    plots = make_folder(target / "plots")
     samples: dict[tuple[Any, ...], PriorSample | str] = {}
     sections = EnhancedSections(plots)
     articles = [
@@ -85,16 +86,6 @@ def results_in(given: Path) -> list[Path]:
     if not found:
         raise RuncardError(f"{given}: a folder without results; expected .h5 or .hdf5 files in it")
     return sorted(found, key=lambda path: [int(word) for word in re.findall(r"\d+", path.stem)[-1:]])
-
-
-def _make(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be made: {error.strerror or error}; choose another folder"
-        ) from error
-    return folder
 
 
 def _prefixes(results: Sequence[Result]) -> list[str]:

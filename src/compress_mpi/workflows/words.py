@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from compress_mpi.io.report.axes import human_bytes
 from compress_mpi.io.store import Tree
 
 __all__ = [
@@ -102,15 +103,6 @@ def beside(file: Path, folders: Sequence[Path]) -> list[Path]:
     folder = Path(file).absolute().parent
     folder = folder.parent if file.suffix == ".dat" else folder
     return [*folders, folder, folder / "lhapdf"]
-
-
-def human_bytes(count: float) -> str:
-    """Such as ``9.8 MB``."""
-    for unit in ("B", "kB", "MB"):
-        if count < 999.5:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"
 
 
 def human_seconds(seconds: float) -> str:

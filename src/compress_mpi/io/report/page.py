@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from compress_mpi.io.report.axes import human_bytes
 from compress_mpi.io.report.style import DPI, SLIDE_WIDTH, estimator_label, flavour_text
 
-__all__ = ["Article", "Group", "Plot", "Table", "render_page"]
+__all__ = ["Article", "Group", "Plot", "Table", "render_page", "render_template"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,14 @@ class Table:
     rows : sequence of sequences of str
     caption : str
         Below it.
+    words : bool
+        Whether the last column is text, which may be long.
     """
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ""
+    words: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,37 @@ def render_page(
     str
         HTML. The facts of all articles are in ``<script type="application/json" id="report-data">``.
     """
+    return render_template(
+        "report.html.j2",
+        [article.facts for article in articles],
+        title=title,
+        articles=articles,
+        overview=overview,
+        generator=generator,
+    )
+
+
+def render_template(
+    name: str, results: Sequence[Mapping[str, Any]], *, generator: Mapping[str, str], **values: Any
+) -> str:
+    """A page from one of the templates, which share style, contents and footer.
+
+    Parameters
+    ----------
+    name : str
+        File in the folder ``templates``.
+    results : sequence of mapping
+        What the page says as numbers; embedded as JSON.
+    generator : mapping
+        Program, version and time of writing.
+    **values
+        What else the template names.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     import jinja2
 
     environment = jinja2.Environment(
@@ -133,15 +168,10 @@ def render_page(
         flavours=lambda pids: " = ".join(flavour_text(pid) for pid in pids),
         estimator=lambda name: "total" if name == "total" else estimator_label(name),
         duration=_duration,
+        bytes=human_bytes,
     )
-    data = {"generator": dict(generator), "results": [dict(article.facts) for article in articles]}
-    return environment.get_template("report.html.j2").render(
-        title=title,
-        articles=articles,
-        overview=overview,
-        generator=generator,
-        data=_json(data),
-    )
+    data = {"generator": dict(generator), "results": [dict(facts) for facts in results]}
+    return environment.get_template(name).render(generator=generator, data=_json(data), **values)
 
 
 def _json(data: Any) -> Any:

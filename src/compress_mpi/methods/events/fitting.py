@@ -34,7 +34,9 @@ Map = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
 
 _SAMPLE = 65536
 _RUN = 1024
-_WIDEST = 1 << 60
+_FARTHEST, _WIDEST = 1 << 62, 1 << 60
+_APART_BITS = 100
+_RARE, _FEW = 5e-4, 2
 _STEPS, _BATCH, _RATE = 2000, 1024, 1e-2
 _MOST_EPOCHS = 200
 _HIDDEN = 8
@@ -135,18 +137,35 @@ def _table(
 ) -> Table | None:
     """The best table of a column; None where packing its bytes is better."""
     low, high = extent
-    if high - low >= _WIDEST:
+    # indices of unsigned numbers of 64 bits go around
+    if not (-_FARTHEST <= low <= high < _FARTHEST and high - low < _WIDEST):
         return None
     index, apart = index_of(sample, grid)
-    apart |= (index < low) | (index > high)
-    table = choose_table(index[~apart], low, high, rows, levels)
-    if apart.any():
+    scale = rows / max(index.size, 1)
+
+    def fitted(ends: tuple[int, int]) -> tuple[float, Table]:
+        outside = apart | (index < ends[0]) | (index > ends[1])
+        table = choose_table(index[~outside], *ends, rows, levels)
         # what stands for the values kept apart is coded too
-        index[apart] = table.usual
-        table = choose_table(index, low, high, rows, levels)
-    if grid.lossless and 8 * len(pack_column(sample)) < table_bits(table, index):
-        return None
-    return table
+        seen = np.where(outside, table.usual, index)
+        if outside.any():
+            table = choose_table(seen, *ends, rows, levels)
+        return scale * (table_bits(table, seen) + _APART_BITS * outside.sum()), table
+
+    kept = index[~(apart | (index < low) | (index > high))]
+    ranges = {extent, _inner(kept)} if kept.size > 3 * _FEW else {extent}
+    bits, table = min((fitted(ends) for ends in sorted(ranges)), key=lambda one: one[0])
+    return None if grid.lossless and 8 * scale * len(pack_column(sample)) < bits else table
+
+
+def _inner(indices: NDArray[np.int64]) -> tuple[int, int]:
+    """The range without those that are far out: a few of them would make the last interval wide."""
+    ordered = np.sort(indices)
+    few = max(_FEW, math.ceil(_RARE * ordered.size))
+    low, high = int(ordered[few]), int(ordered[-1 - few])
+    room = high - low + 1
+    near = ordered[(ordered >= low - room) & (ordered <= high + room)]
+    return int(near[0]), int(near[-1])
 
 
 def _clean_indices(

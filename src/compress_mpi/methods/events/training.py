@@ -57,7 +57,7 @@ class TinyFlowLearner:
     features : float32 (n, inputs)
         What the network looks at.
     interval : float32 (n, outputs)
-        Weights of the densities in the probability of what each row has, see :mod:`.basis`.
+        Weights of the densities in the probability of what each row has, see :mod:`~compress_mpi.methods.events.basis`.
     rows : int
         How many rows will be coded: what a bit of weights is weighed against.
     course : Course
@@ -167,7 +167,9 @@ class TinyFlowLearner:
 
 def _stored(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """The weight as it will be stored."""
-    return np.clip(np.rint(weight * _STEPS), -_LARGEST, _LARGEST) / np.float32(_STEPS)
+    steps = np.float32(_STEPS)
+    stored: NDArray[np.float32] = np.clip(np.rint(weight * steps), -_LARGEST, _LARGEST) / steps
+    return stored
 
 
 def _price_slope(weight: NDArray[np.float32]) -> NDArray[np.float32]:
