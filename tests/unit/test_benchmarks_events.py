@@ -32,12 +32,12 @@ def _made_up_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sizes_are_compared_at_one_error_and_promises_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="torch is not installed (pip install 'compress-mpi[ml]')")
     monkeypatch.setattr(events, "BITS", (13,))
-    monkeypatch.setattr(events, "FORMS", {"rows alone": ("--set", "context=none")})
+    monkeypatch.setattr(events, "FORMS", {"default": ()})
     monkeypatch.setattr(events, "missing_peers", lambda: ["pysz"])
     outcome = events.measure(TINY)
     at = "generator, N = 13"
     assert 0.9 < outcome.value(f"{at}: mean error of bounded / published, largest") <= 1.0
-    ratio = outcome.value(f"{at}: published, NPZ") / outcome.value(f"{at}: bounded, rows alone")
+    ratio = outcome.value(f"{at}: published, NPZ") / outcome.value(f"{at}: bounded, default")
     assert outcome.value(f"{at}: published / bounded") == pytest.approx(ratio)
     missed = [note for note in outcome.notes if note.startswith("MISSED")]
     assert len(missed) == (ratio < 1.65)

@@ -13,8 +13,11 @@ machine: flow, inverse error function and exponential are floating point.
 
 from __future__ import annotations
 
+import io
 import lzma
 import struct
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -118,7 +121,8 @@ class LatentCodec:
         integers[bad] = (self.symbols.low + self.symbols.high) // 2
         bad |= np.any(~np.isfinite(self._rows(integers, flow)) & ~apart, axis=1)
         apart |= bad[:, None]
-        coded, kept = self.symbols.encode(integers), _keep(rows, apart)
+        coded = _npz(integers) if self._as_published else self.symbols.encode(integers)
+        kept = _keep(rows, apart)
         return _HEAD.pack(len(rows), len(coded), len(kept)) + coded + kept
 
     def decode(self, data: bytes, flow: Flow) -> FloatArray:
@@ -137,7 +141,9 @@ class LatentCodec:
                 f"latent block: expected {_HEAD.size + n_coded + n_kept} bytes, found {len(data)}"
             )
         kept = data[_HEAD.size + n_coded :]
-        integers = self.symbols.decode(data[_HEAD.size : _HEAD.size + n_coded], n)
+        coded = data[_HEAD.size : _HEAD.size + n_coded]
+        shape = n, len(self.quantiser.step)
+        integers = _of_npz(coded, shape) if self._as_published else self.symbols.decode(coded, n)
         rows = self._rows(integers, flow)
         _put_back(rows, kept)
         return rows
@@ -176,6 +182,10 @@ class LatentCodec:
             raise ValueError(f"stored latent codec: its parts are for {sorted(widths)} columns")
         return codec
 
+    @property
+    def _as_published(self) -> bool:
+        return self.quantiser.form == "published"
+
     def _rows(self, integers: NDArray[np.int64], flow: Flow) -> FloatArray:
         # an infinite latent would spoil its neighbours in a batch of some flows
         latent = self.quantiser.latent(integers)
@@ -207,6 +217,24 @@ def latents_of(
     apart = np.isnan(seen)
     seen[apart] = 0.0
     return (flow.to_latent(seen) if len(seen) else seen), apart
+
+
+def _npz(integers: NDArray[np.int64]) -> bytes:
+    """What the published codec writes: 64 bits for every integer, deflated."""
+    file = io.BytesIO()
+    np.savez_compressed(file, integers)
+    return file.getvalue()
+
+
+def _of_npz(data: bytes, shape: tuple[int, int]) -> NDArray[np.int64]:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            integers: NDArray[np.int64] = arrays["arr_0"]
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"latent block: its integers are damaged: {error}") from error
+    if integers.shape != shape or integers.dtype != np.int64:
+        raise ValueError(f"latent block: expected int64 {shape}, found {integers.dtype} {integers.shape}")
+    return integers
 
 
 def _keep(rows: FloatArray, apart: NDArray[np.bool_]) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compress_mpi.methods.enhancement.linear import one_thread
 from compress_mpi.methods.events.latent import LatentCodec, latents_of
 from compress_mpi.methods.events.latent_quantiser import Quantiser
 from compress_mpi.methods.events.latent_steps import mean_errors, steps_at
@@ -57,15 +58,17 @@ def fit_codec(
     ValueError
         If the flow has no use for the rows.
     """
-    latent, _ = latents_of(rows, preprocessing, flow)
-    quantiser = Quantiser.fit(latent, bits)
-    if form == "repaired":
-        some = rows[:: -(-len(rows) // _STEP_ROWS)]
-        at_best = Quantiser("published", np.full_like(quantiser.scale, _BEST_SCALE), quantiser.step)
-        target = np.minimum(*(mean_errors(some, preprocessing, q, flow) for q in (quantiser, at_best)))
-        target *= _RESERVE
-        quantiser = steps_at(target, some, preprocessing, Quantiser.fit(latent, bits, "even"), flow)
-    return LatentCodec.fit(rows, preprocessing, quantiser, flow)
+    # the last bit of a product depends on the number of threads
+    with one_thread():
+        latent, _ = latents_of(rows, preprocessing, flow)
+        quantiser = Quantiser.fit(latent, bits)
+        if form == "repaired":
+            some = rows[:: -(-len(rows) // _STEP_ROWS)]
+            at_best = Quantiser("published", np.full_like(quantiser.scale, _BEST_SCALE), quantiser.step)
+            target = np.minimum(*(mean_errors(some, preprocessing, q, flow) for q in (quantiser, at_best)))
+            target *= _RESERVE
+            quantiser = steps_at(target, some, preprocessing, Quantiser.fit(latent, bits, "even"), flow)
+        return LatentCodec.fit(rows, preprocessing, quantiser, flow)
 
 
 def uniforms_of(latent: FloatArray) -> FloatArray:
