@@ -28,6 +28,7 @@ _BLOCK = 32768
 _TARGET = 3e-4
 """Mean error over standard deviation: about where the published codec is with N = 13."""
 _FAST = 3
+_RANKS = {1: "1 rank", 2: "2 ranks"}
 
 Pair = tuple[Callable[[], Any], Callable[[Any], Any]]
 """Encode, and decode what it gave."""
@@ -132,17 +133,17 @@ def _ranks(table: EventsTable, targets: FloatArray, scale: Scale, folder: Path, 
     np.save(folder / "few.npy", table.rows[:_BLOCK])
     found: dict[str, list[float]] = {}
     for _ in range(scale.repeats):
-        for ranks in (1, 2):
+        for ranks, name in _RANKS.items():
             took = {source: _wall(ranks, source, folder) for source in ("few", "many")}
-            found.setdefault(f"{ranks} ranks: start and one block", []).append(took["few"])
-            found.setdefault(f"{ranks} ranks: whole command", []).append(took["many"])
+            found.setdefault(f"{name}: start and one block", []).append(took["few"])
+            found.setdefault(f"{name}: whole command", []).append(took["many"])
             # a start that happens to be slow must not make the rest negative
-            found.setdefault(f"{ranks} ranks: other blocks", []).append(max(took["many"] - took["few"], 1e-3))
+            found.setdefault(f"{name}: other blocks", []).append(max(took["many"] - took["few"], 1e-3))
     outcome.settings["rows for ranks"] = copies * len(table.rows)
     for name, values in found.items():
         outcome.add(name, "s", values)
     for what in ("whole command", "other blocks"):
-        gains = ratios(found[f"1 ranks: {what}"], found[f"2 ranks: {what}"])
+        gains = ratios(found[f"1 rank: {what}"], found[f"2 ranks: {what}"])
         outcome.add(f"{what}: 1 rank / 2 ranks", "x", gains)
 
 
