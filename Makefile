@@ -60,7 +60,7 @@ format: setup
 	$(BIN)/ruff format src tests benchmarks docs
 
 docs: $(DOCS_STAMP)
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -j 2 -W --keep-going -b html docs docs/_build/html
 
 check: lint docs test
 

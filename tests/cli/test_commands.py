@@ -175,12 +175,17 @@ def test_published_nodes_outside_the_set_are_left_out_and_told(tmp_path):
     assert "6 of 70 nodes" in result.stderr
 
 
-def test_the_demo_runcard_is_valid():
-    from compress_mpi.io.runcard import load_runcard
+def test_the_runcards_are_valid():
+    from compress_mpi.io.runcard import load_runcard, task_of
+    from compress_mpi.io.runcard_events import load_events_runcard
 
     for card in sorted((ROOT / "runcards").glob("*.yml")):
         # that of the networks is named by another one and tested with it
-        if card.name != "published-ganpdfs.yml":
+        if card.name == "published-ganpdfs.yml":
+            continue
+        if task_of(card) == "events":
+            assert load_events_runcard(card).config.input == ("demo",)
+        else:
             assert load_runcard(card).config.pdf
 
 

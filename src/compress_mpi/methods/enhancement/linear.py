@@ -6,6 +6,7 @@ therefore formed in blocks of a fixed number of rows, the last one filled up wit
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -20,20 +21,22 @@ __all__ = ["ROWS", "combine", "gram", "one_thread", "spread_of", "standard_colum
 
 ROWS = 64
 """Rows of a product that are formed together; ranks share work in blocks of so many candidates."""
+_WITH_BLAS = ("numpy.linalg", "scipy.linalg", "torch", "sklearn")
 _COLUMNS = 256
 """Columns that are standardised together: the copy that this takes stays small."""
 
 
 @cache
-def _controller() -> Any:
-    # finding the libraries of a process takes milliseconds
+def _controller(imported: tuple[bool, ...]) -> Any:
+    # finding the libraries of a process takes milliseconds; these bring another one when they are imported
     return ThreadpoolController()
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """BLAS and LAPACK use one thread inside, and what they used before outside."""
-    with _controller().limit(limits=1, user_api="blas"):
+    imported = tuple(name in sys.modules for name in _WITH_BLAS)
+    with _controller(imported).limit(limits=1, user_api="blas"):
         yield
 
 
