@@ -107,7 +107,7 @@ def check_latent(config: EventsConfig, columns: Sequence[TableColumn]) -> None:
     if missing:
         raise RuncardError(
             f"codec: latent needs {' and '.join(missing)}, not installed here; pip install 'compress-mpi[ml]', or use"
-            " codec: bounded with model: marginal"
+            " codec: bounded"
         )
     settings_of_flow(config, len(through))
 
